@@ -1,0 +1,1 @@
+"""The front door: the Docker Engine API over HTTP, turned into values and back."""

@@ -1,0 +1,1 @@
+"""The command line `wherry`: docker's verbs and flags over the client."""

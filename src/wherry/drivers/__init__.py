@@ -1,0 +1,1 @@
+"""Execution drivers behind one Protocol: native."""

@@ -1,0 +1,198 @@
+"""The Protocol of an execution driver: a birth goes in, a living process comes out.
+
+Terms
+-----
+Birth
+    Everything a driver needs to make a container's first process: a runtime-spec, the root file system as a
+    detached mount, further mounts as descriptors, the network namespace as a descriptor, how its output is logged.
+Process
+    A living (or just dead) container as the engine sees it. It lives under a monitor, not under the daemon: a
+    daemon that starts again gets it back by `adopt`.
+Session
+    A client's hijacked connection. Its socket goes to the monitor, which moves the bytes from then on.
+
+An example
+----------
+>>> process = await driver.start(birth)             # the user's program runs when this returns
+>>> await process.attach(Session(socket=client, stdin=True, stdout=True, stderr=True))
+>>> status = await process.wait()                   # ExitStatus(code=0, ...)
+>>> await driver.forget(birth.id)                   # after the engine recorded the status durably
+
+What may be called when: everything on a Process after `start` or `adopt` returned; `wait` by any number of
+callers; all else raises `ProcessGone` once the process is dead. The driver owns the descriptors in a Birth or
+Session from the call on, and closes its copies also when it fails.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wherry.model.errors import Conflict, EngineError
+from wherry.oci.runtime import Process as ProcessSpec
+from wherry.oci.runtime import Spec
+
+
+class ProcessGone(Conflict):
+    """The process is already dead."""
+
+
+class StartFailed(EngineError):
+    """The process never ran. `exit_code` is the shell's word for why: 127 not found, 126 not executable, 128 else."""
+
+    status = 400
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStatus:
+    """How a process ended: 0-255, 128+n by signal n; when (ns since the epoch); whether the kernel ran out of memory."""
+
+    code: int
+    finished_ns: int
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPlan:
+    """How a monitor writes a container's output: the driver's name, its file, rotation. `json-file` or `none`."""
+
+    driver: str
+    path: str = ""
+    bytes_max: int | None = None
+    files_max: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountFd:
+    """A detached mount to be moved onto `destination` inside the container, in the order given."""
+
+    destination: str
+    fd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A client's connection to a container's or exec's streams.
+
+    `framed` multiplexes stdout and stderr by 8-byte headers (API `/attach`); a terminal's bytes are raw.
+    `detach_keys` are the bytes that end the session without ending the process; empty for none.
+    """
+
+    socket: socket.socket
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    framed: bool = True
+    detach_keys: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """All that is needed to make a container's first process.
+
+    `spec.mounts` holds only mounts made inside (proc, sysfs, tmpfs, devpts, mqueue, cgroup); those whose
+    destination stands in `mounts` are moved in by descriptor at their place in spec order.
+    `rootfs_fd` is a detached mount of the root file system. `netns_fd` None leaves the spec's network namespace
+    to the spec. `held_fds` are kept open as long as the container lives (reservations of host ports).
+    `stdin_once` closes stdin when the first session with stdin ends its input.
+    """
+
+    id: str
+    spec: Spec
+    rootfs_fd: int
+    log: LogPlan
+    mounts: tuple[MountFd, ...] = ()
+    netns_fd: int | None = None
+    held_fds: tuple[int, ...] = ()
+    open_stdin: bool = False
+    stdin_once: bool = False
+    sessions: tuple[Session, ...] = ()
+    terminal_size: tuple[int, int] = (0, 0)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecBirth:
+    """A further process in a running container. `process` is the runtime-spec's `process` object."""
+
+    id: str
+    process: ProcessSpec
+    session: Session | None = None
+    open_stdin: bool = False
+    privileged: bool = False
+    terminal_size: tuple[int, int] = (0, 0)
+
+
+class ExecProcess(Protocol):
+    """A running exec. Dead ones are reaped by the monitor at once; the status stays here."""
+
+    @property
+    def pid(self) -> int:
+        """Its pid on the host."""
+
+    async def wait(self) -> ExitStatus:
+        """Wait for its end."""
+
+    async def resize(self, *, height: int, width: int) -> None:
+        """Set the size of its terminal in characters."""
+
+
+class Process(Protocol):
+    """A container's first process and what can be done to its container."""
+
+    @property
+    def pid(self) -> int:
+        """Its pid on the host."""
+
+    @property
+    def started_ns(self) -> int:
+        """When the user's program was executed, in ns since the epoch."""
+
+    async def wait(self) -> ExitStatus:
+        """Wait for the end; all its output is logged and sent when this returns."""
+
+    async def attach(self, session: Session) -> None:
+        """Hand a client's socket over; returns when the monitor has it. The session ends by itself."""
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the first process; SIGKILL ends the whole container, frozen or not."""
+
+    async def resize(self, *, height: int, width: int) -> None:
+        """Set the size of its terminal in characters."""
+
+    async def exec(self, birth: ExecBirth) -> ExecProcess:
+        """Start a further process. Raises StartFailed."""
+
+    async def pause(self) -> None:
+        """Freeze every process; returns when all are frozen."""
+
+    async def resume(self) -> None:
+        """Thaw."""
+
+    async def pids(self) -> list[int]:
+        """The pids on the host of everything that runs in the container."""
+
+
+class ExecDriver(Protocol):
+    """Makes processes; one object per daemon."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Get ready (start the nursery). Called once, before anything else."""
+
+    async def close(self) -> None:
+        """Let go of everything that is the daemon's; running containers stay."""
+
+    async def start(self, birth: Birth) -> Process:
+        """Make the container's process. Raises StartFailed; nothing is left behind then."""
+
+    async def adopt(self, container_id: str) -> Process | ExitStatus | None:
+        """Meet a container again after the daemon's death: it lives, it died meanwhile, or nothing is known of it."""
+
+    async def forget(self, container_id: str) -> None:
+        """Remove what is kept about a dead container (exit record, sockets, cgroups). Unknown ones are fine."""

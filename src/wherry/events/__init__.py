@@ -1,0 +1,1 @@
+"""What happened, to whom, when: a bus with a bounded history."""

@@ -1,0 +1,1 @@
+"""The kernel, thinly: one file per man-page family of system calls, no policy."""

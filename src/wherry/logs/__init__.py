@@ -1,0 +1,1 @@
+"""Reading back what containers wrote, behind one Protocol: json-file, none."""

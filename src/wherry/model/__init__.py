@@ -1,0 +1,1 @@
+"""The nouns of the engine as frozen records, state tables and errors; no IO, no asyncio."""

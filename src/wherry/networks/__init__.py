@@ -1,0 +1,1 @@
+"""Network sandboxes, endpoints, addresses, published ports behind one Protocol: bridge, host, none."""

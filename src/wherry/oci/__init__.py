@@ -1,0 +1,1 @@
+"""The Open Container Initiative's specifications as records: runtime, image, distribution."""

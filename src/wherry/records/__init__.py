@@ -1,0 +1,1 @@
+"""The ledger: values on disk, whole or not at all."""

@@ -1,0 +1,1 @@
+"""Snapshots of layers behind one Protocol: overlay, vfs."""

@@ -1,0 +1,100 @@
+"""The Protocol of a storage driver: snapshots of layers, in containerd's terms.
+
+Terms
+-----
+Committed snapshot
+    An immutable layer, named by the chain id of everything up to it.
+Active snapshot
+    A writable one on top of a committed parent, named by a key of its owner's choice.
+Mount
+    How to see a snapshot, as a value; `open` makes it a detached mount that exists in no mount table.
+
+An example
+----------
+>>> with driver.extract(parent=None) as layer:          # a fresh, hidden directory tree
+...     apply_tar(layer, stream)                        # done in a locked-down child
+...     layer.commit("sha256:…chain")                   # now durable and visible; without commit it vanishes
+>>> driver.prepare("container-1", parent="sha256:…chain")
+>>> with driver.open("container-1") as rootfs:          # a descriptor of a detached mount
+...     ...                                             # hand os.dup(rootfs.fd) to the execution driver
+>>> driver.remove("container-1")
+
+All calls block and are safe to call from any thread; callers on an event loop use a thread. A key is used by one
+caller at a time. Every change is whole or not at all: a crash leaves only what `sweep` removes.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a snapshot itself takes, without its parents."""
+
+    bytes: int
+    inodes: int
+
+
+class Rootfs(Protocol):
+    """A snapshot that is open as a detached mount. Leaving the context closes it; a mount moved away stays."""
+
+    @property
+    def fd(self) -> int:
+        """The mount's descriptor, good for openat2(2), move_mount(2) and dup(2)."""
+
+
+class Extraction(Protocol):
+    """A layer in the making, on top of its parent."""
+
+    def apply(self, tar: BinaryIO) -> None:
+        """Unpack an uncompressed layer tar (OCI image-spec layer.md) in a locked-down child. Raises InvalidParameter."""
+
+    def commit(self, chain_id: str) -> Usage:
+        """Make it a committed snapshot. Raises Conflict when that chain id is there already."""
+
+
+class StorageDriver(Protocol):
+    """Keeps snapshots under one directory."""
+
+    name: str
+
+    def extract(self, parent: str | None) -> AbstractContextManager[Extraction]:
+        """A new layer on top of a committed parent, or on nothing. Raises NotFound for an unknown parent."""
+
+    def prepare(self, key: str, parent: str | None) -> None:
+        """Make an active snapshot. Raises NotFound, Conflict."""
+
+    def open(self, key: str, *, read_only: bool = False) -> AbstractContextManager[Rootfs]:
+        """See a snapshot, active or committed (then always read-only). Raises NotFound.
+
+        An active snapshot is opened once at a time: while its container runs, look through the container instead.
+        """
+
+    def remove(self, key: str) -> None:
+        """Remove an active or committed snapshot. Raises NotFound; Conflict while others stand on it."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a snapshot, active or committed."""
+
+    def usage(self, key: str) -> Usage:
+        """What it takes on disk. Raises NotFound."""
+
+    def diff(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Its own changes over its parent as an uncompressed layer tar with OCI whiteouts. Raises NotFound."""
+
+    def changes(self, key: str) -> Iterator[tuple[str, str]]:
+        """Its changes over its parent: ("A"|"C"|"D", absolute path), in path order. Raises NotFound."""
+
+    def keys(self) -> Iterator[str]:
+        """Every snapshot, active and committed."""
+
+    def describe(self, key: str) -> dict[str, str]:
+        """What inspect shows under GraphDriver.Data: LowerDir, MergedDir, UpperDir, WorkDir, or Dir."""
+
+    def status(self) -> list[tuple[str, str]]:
+        """What `docker info` shows under the storage driver."""
+
+    def sweep(self, wanted: Collection[str]) -> list[str]:
+        """Remove leftovers of crashes and every snapshot not in `wanted` (nor a parent of one); say which."""
