@@ -33,7 +33,7 @@ def parse_rfc3339(text: str) -> int:
         return NEVER
     fraction = _FRACTION.search(text)
     try:
-        whole = datetime.fromisoformat(_FRACTION.sub("", text, count=1).replace("Z", "+00:00"))
+        whole = datetime.fromisoformat(_FRACTION.sub("", text, count=1))
     except ValueError:
         raise InvalidParameter(f"invalid time: {text!r}") from None
     nanoseconds = int(fraction.group(1).ljust(9, "0")) if fraction else 0
