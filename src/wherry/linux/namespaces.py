@@ -1,0 +1,58 @@
+"""namespaces(7): unshare(2), setns(2) and which kinds there are."""
+
+import ctypes
+import os
+
+from wherry.linux.libc import checked, declare
+
+CLONE_NEWTIME = 0x80
+CLONE_NEWNS = 0x20000
+CLONE_NEWCGROUP = 0x2000000
+CLONE_NEWUTS = 0x4000000
+CLONE_NEWIPC = 0x8000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+# By the names of /proc/PID/ns.
+KINDS: dict[str, int] = {
+    "user": CLONE_NEWUSER,
+    "mnt": CLONE_NEWNS,
+    "pid": CLONE_NEWPID,
+    "net": CLONE_NEWNET,
+    "ipc": CLONE_NEWIPC,
+    "uts": CLONE_NEWUTS,
+    "cgroup": CLONE_NEWCGROUP,
+    "time": CLONE_NEWTIME,
+}
+
+_unshare = declare("unshare", ctypes.c_int)
+_setns = declare("setns", ctypes.c_int, ctypes.c_int)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2). Raises OSError."""
+    checked(_unshare(flags), "unshare", describe(flags))
+
+
+def setns(fd: int, flags: int = 0) -> None:
+    """setns(2): a namespace's descriptor, or a pidfd and all the kinds to join of that process. Raises OSError."""
+    checked(_setns(fd, flags), "setns", describe(flags))
+
+
+def describe(flags: int) -> str:
+    """The kinds in a set of flags, for messages."""
+    return ",".join(name for name, flag in KINDS.items() if flags & flag)
+
+
+def differing(pid: int) -> int:
+    """The kinds in which another process is elsewhere than this one, as flags. Raises OSError when it is gone."""
+    flags = 0
+    for name, flag in KINDS.items():
+        try:
+            own = os.stat(f"/proc/self/ns/{name}")
+        except FileNotFoundError:
+            continue  # a kernel without this kind
+        if own.st_ino != os.stat(f"/proc/{pid}/ns/{name}").st_ino:
+            flags |= flag
+    return flags

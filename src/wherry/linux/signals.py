@@ -1,0 +1,53 @@
+"""signalfd(2), and giving a program the signal dispositions it expects."""
+
+import ctypes
+import os
+import signal
+import struct
+from collections.abc import Iterable
+
+from wherry.linux.libc import checked, declare
+
+_SIGNALFD_INFO_BYTES = 128
+# A kernel's sigset has 64 bits; the C library's sigset_t 1024. signalfd(3) takes the latter.
+_SIGSET_BYTES = 128
+
+_signalfd = declare("signalfd", ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
+
+
+def open_signalfd(numbers: Iterable[int]) -> int:
+    """signalfd(2) for some signals, which the caller has blocked; non-blocking, close-on-exec. Raises OSError."""
+    mask = sum(1 << (number - 1) for number in numbers)
+    data = struct.pack("Q", mask).ljust(_SIGSET_BYTES, b"\0")
+    return checked(_signalfd(-1, data, os.O_NONBLOCK | os.O_CLOEXEC), "signalfd")
+
+
+def read_signalfd(fd: int) -> list[int]:
+    """The numbers of the signals that are pending now. Raises OSError."""
+    try:
+        data = os.read(fd, _SIGNALFD_INFO_BYTES * 16)
+    except BlockingIOError:
+        return []
+    return [struct.unpack_from("I", data, offset)[0] for offset in range(0, len(data), _SIGNALFD_INFO_BYTES)]
+
+
+def reset() -> None:
+    """Undo what Python ignores (an ignored signal stays ignored over execve(2)), and empty the mask."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def number_of(name: str) -> int:
+    """A signal's number from `15`, `TERM` or `SIGTERM`, also `RTMIN+3`. Raises ValueError."""
+    text = name.upper().removeprefix("SIG")
+    if text.isdecimal():
+        number = int(text)
+    elif text.startswith(("RTMIN+", "RTMAX-")):
+        base = signal.SIGRTMIN if text.startswith("RTMIN") else signal.SIGRTMAX
+        number = base + int(text[5:])
+    else:
+        number = int(signal.Signals.__members__.get(f"SIG{text}", 0))
+    if not 0 < number < signal.NSIG:
+        raise ValueError(f"unknown signal {name!r}")
+    return number
