@@ -1,1 +1,8 @@
-"""A typed client of the Docker Engine API."""
+"""A client of the Engine API: requests as values, and a synchronous connection that sends them.
+
+`containers`, `images`, `networks`, `volumes`, `system` and `execs` build `Call` values and touch nothing.
+`Client` sends them over a blocking socket. An asynchronous twin comes later and will send the very same calls.
+
+A command line starts often and lives shortly, so this room imports little: no `typing`, `re`, `enum`,
+`dataclasses` or `socket` on the usual path (each costs 1 to 7 ms), hence its hand-written classes.
+"""

@@ -1,0 +1,206 @@
+"""Sending calls to a daemon and reading what comes back, blocking.
+
+Invariant: a `Client` holds at most one idle connection; streams and hijacked connections are their caller's.
+"""
+
+from __future__ import annotations
+
+from wherry.client.call import Call
+from wherry.client.dial import dial
+from wherry.client.errors import ClientError, ProtocolError, Unreachable, api_error
+from wherry.client.http import Connection, request_head
+from wherry.client.text import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from wherry.client.address import Address, Tls
+    from wherry.client.http import Head
+
+VERSION_NEWEST = "1.51"
+VERSION_OLDEST = "1.24"
+LINE_BYTES_MAX = 64 << 20
+
+
+class Answer:
+    """A response whose body is still to be read, by iterating over it or with `read`."""
+
+    __slots__ = ("_pieces", "connection", "head")
+
+    def __init__(self, head: Head, connection: Connection, pieces: Iterator[bytes]) -> None:
+        self.head = head
+        self.connection = connection
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def read(self) -> bytes:
+        """The whole body."""
+        return b"".join(self._pieces)
+
+    def lines(self) -> Iterator[Any]:
+        """Each line of the body as a JSON value; a value may be as long as LINE_BYTES_MAX."""
+        rest = b""
+        for piece in self._pieces:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield decode(line)
+            if len(rest) > LINE_BYTES_MAX:
+                raise ProtocolError("a line of the stream does not end")
+        if rest.strip():
+            yield decode(rest)
+
+    def close(self) -> None:
+        """Leave the stream, whether or not it has ended."""
+        self.connection.wire.close()
+
+
+class Client:
+    """One daemon, spoken to in one version of its API.
+
+    `version` fixes the version; None negotiates it with the first call (at most ours, at most the daemon's).
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        tls: Tls | None = None,
+        version: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.address = address
+        self._tls = tls
+        self._headers = dict(headers or {})
+        self._version = version
+        self._idle: Connection | None = None
+
+    @property
+    def version(self) -> str:
+        """The API version in use, such as `1.51`. Raises Unreachable when nobody answers."""
+        if self._version is None:
+            self._version = negotiate(self._ping().headers.get("api-version", ""))
+        return self._version
+
+    def connect(self) -> None:
+        """Make sure that somebody listens. Raises Unreachable or Forbidden."""
+        if self._idle is None:
+            self._idle = Connection(dial(self.address, self._tls))
+
+    def send(self, call: Call) -> Answer:
+        """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on."""
+        connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+        answer = Answer(head, connection, self._body(connection, head, call.method))
+        if head.status >= 400:
+            raise api_error(head.status, _message(answer.read(), head))
+        return answer
+
+    def json(self, call: Call) -> Any:
+        """The JSON value that answers `call`; None for an empty answer."""
+        body = self.send(call).read()
+        try:
+            return decode(body) if body.strip() else None
+        except ValueError as error:
+            raise ProtocolError(f"invalid JSON from the daemon: {error}") from error
+
+    def text(self, call: Call) -> str:
+        """The answer as it came, such as JSON that keeps its spelling."""
+        return self.send(call).read().decode("utf-8", "replace")
+
+    def hijack(self, call: Call) -> Connection:
+        """Turn a connection into the raw stream that `call` asks for (101, or 200 of old daemons)."""
+        call.headers["Upgrade"] = "tcp"
+        call.headers["Connection"] = "Upgrade"
+        connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+        if head.status not in (101, 200):
+            answer = Answer(head, connection, self._body(connection, head, call.method))
+            raise api_error(head.status, _message(answer.read(), head))
+        return connection
+
+    def close(self) -> None:
+        """Give up the idle connection."""
+        if self._idle is not None:
+            self._idle.wire.close()
+            self._idle = None
+
+    def _ping(self) -> Head:
+        """The daemon's announcement; GET for a daemon that does not know HEAD here."""
+        connection, head = self._exchange(Call("HEAD", "/_ping"), "/_ping")
+        b"".join(self._body(connection, head, "HEAD"))
+        if head.status not in (200, 500):
+            connection, head = self._exchange(Call("GET", "/_ping"), "/_ping")
+            b"".join(self._body(connection, head, "GET"))
+        return head
+
+    def _exchange(self, call: Call, target: str) -> tuple[Connection, Head]:
+        fresh = self._idle is None
+        self.connect()
+        connection, self._idle = self._idle, None
+        assert connection is not None
+        try:
+            connection.send(request_head(call.method, target, self._headers_of(call)), call.body)
+            return connection, connection.read_head()
+        except (OSError, ProtocolError) as error:
+            connection.wire.close()
+            # A daemon may close an idle connection at any time; asking once more is right where asking twice is.
+            if not fresh and call.method in ("GET", "HEAD"):
+                return self._exchange(call, target)
+            raise _broken(self.address, error) from error
+
+    def _headers_of(self, call: Call) -> dict[str, str]:
+        host = self.address.host if self.address.scheme == "tcp" else "api.wherry.localhost"
+        headers = {"Host": host, "User-Agent": "Wherry-Client", **self._headers, **call.headers}
+        if call.body is None:
+            if call.method in ("POST", "PUT"):
+                headers["Content-Length"] = "0"
+        elif isinstance(call.body, bytes):
+            headers["Content-Length"] = str(len(call.body))
+        else:
+            headers["Transfer-Encoding"] = "chunked"
+        return headers
+
+    def _body(self, connection: Connection, head: Head, method: str) -> Iterator[bytes]:
+        try:
+            yield from connection.body(head, method=method)
+        except OSError as error:
+            raise _broken(self.address, error) from error
+        finally:
+            if connection.reusable and self._idle is None:
+                self._idle = connection
+            else:
+                connection.wire.close()
+
+
+def negotiate(server: str) -> str:
+    """The version to speak with a daemon whose newest is `server` ("" for one that does not say)."""
+    if not server:
+        return VERSION_OLDEST
+    return min(server, VERSION_NEWEST, key=version_key)
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """A version such as `1.51` in an order that puts 1.9 before 1.10; ValueError for other text."""
+    return tuple([int(part) for part in version.split(".")])
+
+
+def _message(body: bytes, head: Head) -> str:
+    """What the daemon said went wrong: JSON's `message`, plain text, or the status."""
+    text = body.decode("utf-8", "replace").strip()
+    if head.headers.get("content-type", "").startswith("application/json"):
+        try:
+            value = decode(text)
+        except ValueError:
+            value = None
+        if isinstance(value, dict) and "message" in value:
+            return str(value["message"]).strip()
+    return text or f"request returned {head.reason or head.status}"
+
+
+def _broken(address: Address, error: Exception) -> ClientError:
+    if isinstance(error, ClientError):
+        return error
+    return Unreachable(address.text, error if isinstance(error, OSError) else None)
