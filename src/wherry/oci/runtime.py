@@ -213,6 +213,19 @@ class NetworkResources(_Spec, frozen=True, kw_only=True, rename="camel", omit_de
     priorities: tuple[InterfacePriority, ...] = ()
 
 
+class Rdma(_Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Limits of one RDMA device."""
+
+    hca_handles: int | None = None
+    hca_objects: int | None = None
+
+    def as_text(self, device: str) -> str:
+        """The line that the file rdma.max takes."""
+        handles = "" if self.hca_handles is None else f" hca_handle={self.hca_handles}"
+        objects = "" if self.hca_objects is None else f" hca_object={self.hca_objects}"
+        return f"{device}{handles}{objects}"
+
+
 class Resources(_Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What the container's cgroup allows; `unified` are raw v2 files and their contents."""
 
@@ -223,6 +236,7 @@ class Resources(_Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=
     block_io: BlockIo | None = field(default=None, name="blockIO")
     hugepage_limits: tuple[HugepageLimit, ...] = ()
     network: NetworkResources | None = None
+    rdma: dict[str, Rdma] | None = None
     unified: dict[str, str] | None = None
 
 
