@@ -1,0 +1,90 @@
+"""Answers: JSON, nothing, errors, and streams that grow while the client reads."""
+
+import logging
+from collections.abc import AsyncIterable
+from typing import Any
+
+import msgspec
+from aiohttp.web import BaseRequest, Response, StreamResponse
+
+from wherry import __version__
+from wherry.api.versions import NEWEST, TooOld
+from wherry.model.errors import EngineError, NotModified
+
+log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = "internal error; the daemon's log has the details"
+JSON_TYPE = "application/json"
+
+# Go's encoder writes these as escapes, because JSON may end up inside HTML.
+_HTML = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
+
+# Every answer carries these; clients negotiate by them.
+COMMON_HEADERS = {
+    "Api-Version": str(NEWEST),
+    "Docker-Experimental": "false",
+    "Ostype": "linux",
+    "Server": f"Wherry/{__version__} (linux)",
+}
+
+Wire = dict[str, Any] | list[Any] | None
+
+
+def encode(value: Wire) -> bytes:
+    """JSON as Go's encoder writes it, with a line's end."""
+    data = msgspec.json.encode(value)
+    for character, escape in _HTML:
+        if character in data:
+            data = data.replace(character, escape)
+    return data + b"\n"
+
+
+def answer(value: Wire, *, status: int = 200) -> Response:
+    """A value as JSON."""
+    return Response(body=encode(value), status=status, headers={**COMMON_HEADERS, "Content-Type": JSON_TYPE})
+
+
+def nothing(status: int = 204) -> Response:
+    """An answer without a body."""
+    return Response(status=status, headers=COMMON_HEADERS)
+
+
+def refusal(error: EngineError) -> Response:
+    """An error as its status and `{"message": …}`."""
+    if isinstance(error, NotModified):
+        return nothing(error.status)
+    if isinstance(error, TooOld):
+        return Response(text=f"{error}\n", status=error.status, headers=COMMON_HEADERS)
+    return answer({"message": str(error)}, status=error.status)
+
+
+async def send(request: BaseRequest, chunks: AsyncIterable[bytes], *, content_type: str) -> StreamResponse:
+    """Bytes as they come. The head goes out at once, so that a client knows that it is being served."""
+    response = StreamResponse(headers={**COMMON_HEADERS, "Content-Type": content_type})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    async for chunk in chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+async def send_lines(request: BaseRequest, values: AsyncIterable[Wire]) -> StreamResponse:
+    """JSON values, one a line. An error after the first byte becomes a last line, as dockerd's progress has it."""
+    return await send(request, _lines(values), content_type=JSON_TYPE)
+
+
+async def _lines(values: AsyncIterable[Wire]) -> AsyncIterable[bytes]:
+    try:
+        async for value in values:
+            yield encode(value)
+    except EngineError as error:
+        yield encode(error_line(str(error)))
+    except Exception:
+        log.exception("A stream ended in an error")
+        yield encode(error_line(INTERNAL_ERROR))
+
+
+def error_line(message: str) -> dict[str, Any]:
+    """An error as the last line of a stream of progress."""
+    return {"errorDetail": {"message": message}, "error": message}

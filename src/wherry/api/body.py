@@ -1,0 +1,98 @@
+"""A request's body: JSON of bounded size as a record, or a stream of bytes."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from aiohttp.web import BaseRequest
+from msgspec import Struct
+
+from wherry.api.shape import shape
+from wherry.api.syntax import Json, parse
+from wherry.model.errors import EngineError, InvalidParameter
+
+JSON_BYTES_MAX = 4 * 1024 * 1024
+STREAM_CHUNK_BYTES = 256 * 1024
+
+T = TypeVar("T", bound=Struct)
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PARAMETER = re.compile(
+    r"""\s*;\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*"))?"""
+)
+
+
+class TooLarge(EngineError):
+    """A body that is larger than any sensible request of its kind."""
+
+    status = 413
+
+
+async def read_json(request: BaseRequest, kind: type[T], *, root: str) -> T:
+    """The body as a record; one without fields when there is no body. Raises InvalidParameter, TooLarge.
+
+    `root` is Go's name of the record in messages about wrong types.
+    """
+    data = await read_bytes(request)
+    return shape(parse(data), kind, root=root) if data else shape(None, kind)
+
+
+async def read_required_json(request: BaseRequest) -> Json:
+    """The body as a decoded value. Raises InvalidParameter, also when there is none, and TooLarge."""
+    return parse(await read_bytes(request))
+
+
+async def read_bytes(request: BaseRequest) -> bytes:
+    """The whole body, which must say that it is JSON. Raises InvalidParameter, TooLarge."""
+    _require_json_type(request)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > JSON_BYTES_MAX:
+            raise TooLarge(f"the request's body is larger than {JSON_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+async def stream(request: BaseRequest) -> AsyncIterator[bytes]:
+    """The body as it comes, in pieces of any size."""
+    async for chunk in request.content.iter_chunked(STREAM_CHUNK_BYTES):
+        yield chunk
+
+
+def _require_json_type(request: BaseRequest) -> None:
+    said = request.headers.get("Content-Type", "")
+    if not said and not request.body_exists:
+        return
+    media_type = _media_type(said)
+    if media_type != "application/json":
+        raise InvalidParameter(f"unsupported Content-Type header ({said}): must be 'application/json'")
+
+
+def _media_type(said: str) -> str:
+    """The type without its parameters, in small letters. Raises InvalidParameter in the words of Go's mime."""
+    base, _, _ = said.partition(";")
+    kind, slash, subtype = base.strip().partition("/")
+    token = _TOKEN.match(kind)
+    if token is None:
+        raise _malformed(said, "no media type")
+    if token.group() != kind or (slash and _TOKEN.fullmatch(subtype) is None):
+        raise _malformed(
+            said, "expected slash after first token" if token.group() != kind else "expected token after slash"
+        )
+    if not _parameters_are_right(said[len(base) :]):
+        raise _malformed(said, "invalid media parameter")
+    return base.strip().lower()
+
+
+def _parameters_are_right(text: str) -> bool:
+    position = 0
+    while position < len(text):
+        match = _PARAMETER.match(text, position)
+        if match is None or match.end() == position:
+            return not text[position:].strip()
+        position = match.end()
+    return True
+
+
+def _malformed(said: str, why: str) -> InvalidParameter:
+    return InvalidParameter(f"malformed Content-Type header ({said}): mime: {why}")

@@ -1,0 +1,102 @@
+"""A request's query, read as leniently and refused in the same words as dockerd does."""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from wherry.model.errors import InvalidParameter
+
+Filters = dict[str, list[str]]
+
+_FALSE = {"", "0", "no", "false", "none"}
+_DECIMAL = frozenset("0123456789")
+NANOSECONDS = 1_000_000_000
+FIELDS_MAX = 10_000
+
+
+class Form:
+    """The query's fields; a field that is not there reads as the empty string."""
+
+    def __init__(self, query: str) -> None:
+        """Parse the part of a request's target after `?`. Raises InvalidParameter."""
+        self._values: dict[str, list[str]] = {}
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
+        except ValueError as error:
+            raise InvalidParameter(f"invalid query: {error}") from None
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def text(self, name: str) -> str:
+        """The first value of a field."""
+        return self._values.get(name, [""])[0]
+
+    def texts(self, name: str) -> list[str]:
+        """Every value of a field that may be repeated."""
+        return self._values.get(name, [])
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Anything is true but nothing, 0, no, false and none (moby httputils.BoolValue)."""
+        if name not in self._values:
+            return default
+        return self.text(name).strip().lower() not in _FALSE
+
+    def number(self, name: str, *, parser: str = "Atoi") -> int | None:
+        """A decimal number, None when the field is absent or empty. Raises InvalidParameter in Go's words."""
+        text = self.text(name)
+        return parse_number(text, parser=parser) if text else None
+
+    def time_ns(self, name: str) -> int | None:
+        """A time as `seconds` or `seconds.nanoseconds`, in nanoseconds. Raises InvalidParameter."""
+        text = self.text(name)
+        if not text:
+            return None
+        seconds, _, fraction = text.partition(".")
+        nanoseconds = parse_number(fraction[:9].ljust(9, "0"), parser="ParseInt") if fraction else 0
+        return parse_number(seconds, parser="ParseInt") * NANOSECONDS + nanoseconds
+
+    def filters(self, name: str = "filters") -> Filters:
+        """Filters as `{"key": ["value"]}` or, as clients before 1.22 write, `{"key": {"value": true}}`.
+
+        Raises InvalidParameter `invalid filter`.
+        """
+        text = self.text(name)
+        if not text:
+            return {}
+        try:
+            decoded = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InvalidParameter("invalid filter") from None
+        return {} if decoded is None else _as_filters(decoded)
+
+
+def parse_number(text: str, *, parser: str = "Atoi") -> int:
+    """A decimal number in 64 bits. Raises InvalidParameter in the words of Go's strconv."""
+    digits = text[1:] if text[:1] in {"+", "-"} else text
+    if not digits or not _DECIMAL.issuperset(digits):
+        raise InvalidParameter(f"strconv.{parser}: parsing {_quote(text)}: invalid syntax")
+    if len(digits) > 30 or not -(2**63) <= (number := int(text)) < 2**63:
+        raise InvalidParameter(f"strconv.{parser}: parsing {_quote(text)}: value out of range")
+    return number
+
+
+def _as_filters(decoded: object) -> Filters:
+    if not isinstance(decoded, dict):
+        raise InvalidParameter("invalid filter")
+    return {key: _filter_values(values) for key, values in decoded.items()}
+
+
+def _filter_values(values: object) -> list[str]:
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        return list(values)
+    # The flags of the old form say nothing: {"id": {"abc": false}} filters as true does (seen with dockerd 28.5).
+    if isinstance(values, Mapping) and all(isinstance(flag, bool) for flag in values.values()):
+        return list(values)
+    raise InvalidParameter("invalid filter")
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

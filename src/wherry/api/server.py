@@ -1,0 +1,123 @@
+"""The front door: connections in, one route called for each request, every error made an answer."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.web import BaseRequest, StreamResponse
+
+from wherry.api.answers import COMMON_HEADERS, INTERNAL_ERROR, answer, nothing, refusal
+from wherry.api.connection import Connections
+from wherry.api.forms import Form
+from wherry.api.routing import Call, RouteTable, clean, decoded_path
+from wherry.api.tls import TlsFront
+from wherry.api.verbs import Verbs
+from wherry.api.versions import served_version, split_version
+from wherry.model.errors import EngineError, NotFound
+
+# What streams, such as `logs -f`, may take to end when the daemon does (twice this at most), and verbs to finish.
+STREAMS_END_SECONDS = 0.4
+VERBS_END_SECONDS = 10.0
+BACKLOG = 4096
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Serves a table of routes on any number of sockets."""
+
+    def __init__(self, engine: object, routes: RouteTable, group: asyncio.TaskGroup) -> None:
+        """Routes are given `engine`; verbs and connections live in `group`."""
+        self._engine = engine
+        self._routes = routes
+        self._group = group
+        self._verbs = Verbs(group)
+        self._listeners: list[asyncio.Server | TlsFront] = []
+        self._connections = Connections(self._handle)
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve a listening socket, which from now on is the server's."""
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        if tls is not None:
+            front = TlsFront(listener, tls, self._connections)
+            front.start(self._group)
+            self._listeners.append(front)
+            return
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+        self._listeners.append(await create(self._connections, sock=listener, backlog=BACKLOG))
+
+    async def close(self) -> None:
+        """Accept no more, end streams, let verbs finish."""
+        for listener in self._listeners:
+            if not isinstance(listener, TlsFront):
+                listener.close()
+        self._connections.pre_shutdown()
+        await self._connections.shutdown(STREAMS_END_SECONDS)
+        await self._verbs.finish(VERBS_END_SECONDS)
+        for listener in self._listeners:
+            if isinstance(listener, TlsFront):
+                listener.close()
+
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
+        try:
+            return await self._answer(request)
+        except EngineError as error:
+            return refusal(error)
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.raw_path)
+            return answer({"message": INTERNAL_ERROR}, status=500)
+
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
+        target, _, query = request.raw_path.partition("?")
+        path = decoded_path(target)
+        if path != clean(path):
+            return _moved(clean(path), query)
+        said, path = split_version(path)
+        if request.method == "OPTIONS":
+            return nothing(200)
+        found = self._routes.find(request.method, path)
+        if found is None:
+            raise NotFound("page not found")
+        route, name = found
+        await _encourage(request)
+        return await route(
+            Call(
+                request=request,
+                engine=self._engine,
+                verbs=self._verbs,
+                version=served_version(said),
+                form=Form(query),
+                name=name,
+            )
+        )
+
+
+@asynccontextmanager
+async def serving(engine: object, routes: RouteTable) -> AsyncIterator[Server]:
+    """A server for the time of the context; leaving it ends streams and waits for verbs."""
+    async with asyncio.TaskGroup() as group:
+        server = Server(engine, routes, group)
+        try:
+            yield server
+        finally:
+            await server.close()
+
+
+def _moved(path: str, query: str) -> StreamResponse:
+    location = quote(path) + (f"?{query}" if query else "")
+    return web.Response(status=301, headers={**COMMON_HEADERS, "Location": location})
+
+
+async def _encourage(request: BaseRequest) -> None:
+    """Tell a client that waits for it to go on with its body (RFC 9110 section 10.1.1)."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
