@@ -259,12 +259,12 @@ class SeccompRule(_Spec, frozen=True, kw_only=True, rename="camel", omit_default
 
 
 class Seccomp(_Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A system call filter, by SCMP_ACT_* and SCMP_ARCH_* names."""
+    """A system call filter, by SCMP_ACT_* and SCMP_ARCH_* names; `flags` () is not the same as None, not said."""
 
     default_action: str
     default_errno_ret: int | None = None
     architectures: Strings = ()
-    flags: Strings = ()
+    flags: Strings | None = None
     listener_path: str = ""
     listener_metadata: str = ""
     syscalls: tuple[SeccompRule, ...] = ()

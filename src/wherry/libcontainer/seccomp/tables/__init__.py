@@ -1,0 +1,1 @@
+"""Numbers of system calls by name: one generated file for each architecture."""
