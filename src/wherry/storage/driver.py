@@ -49,7 +49,10 @@ class Extraction(Protocol):
     """A layer in the making, on top of its parent."""
 
     def apply(self, tar: BinaryIO) -> None:
-        """Unpack an uncompressed layer tar (OCI image-spec layer.md) in a locked-down child. Raises InvalidParameter."""
+        """Unpack an uncompressed layer tar (OCI image-spec layer.md) in a locked-down child.
+
+        Called once. Raises InvalidParameter for a bad tar, and whatever `tar.read` raises.
+        """
 
     def commit(self, chain_id: str) -> Usage:
         """Make it a committed snapshot. Raises Conflict when that chain id is there already."""
@@ -73,7 +76,13 @@ class StorageDriver(Protocol):
         """
 
     def remove(self, key: str) -> None:
-        """Remove an active or committed snapshot. Raises NotFound; Conflict while others stand on it."""
+        """Remove an active or committed snapshot. Raises NotFound; Conflict while others stand on it.
+
+        Quick: what it held is deleted by `purge`. An init layer (`<key>-init`) that nothing stands on goes with it.
+        """
+
+    def purge(self) -> None:
+        """Delete from the disk what `remove` took away. Slow; to be called after the answer."""
 
     def exists(self, key: str) -> bool:
         """Whether there is such a snapshot, active or committed."""

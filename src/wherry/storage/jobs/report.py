@@ -1,0 +1,39 @@
+"""How a worker tells its outcome: on descriptor 2, success with numbers or an error in dockerd's form of words."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+from wherry.storage.tarnumbers import TarError
+
+_REPORT = 2
+_MESSAGE_BYTES_MAX = 2048
+DONE = b"ok 0 0\0"
+
+
+def run(job: Callable[..., bytes]) -> None:
+    """Do the job with the arguments of the command line, report, and end the process."""
+    try:
+        report = job(*sys.argv[3:])
+    except TarError as error:
+        report = b"error 0 " + _message(str(error))
+    except OSError as error:
+        report = b"error %d " % (error.errno or 0) + _message(_words(error))
+    except MemoryError:
+        report = b"error %d out of memory" % errno.ENOMEM
+    while report:
+        report = report[os.write(_REPORT, report) :]
+    os._exit(0)
+
+
+def _words(error: OSError) -> str:
+    """`/path: reason`, or what the error says itself when it names no path."""
+    if error.filename is None:
+        return error.strerror or str(error)
+    name = os.fsdecode(error.filename)
+    return f"{name if name.startswith('/') else '/' + name}: {(error.strerror or '').lower()}"
+
+
+def _message(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")[:_MESSAGE_BYTES_MAX]

@@ -1,0 +1,62 @@
+"""Mounts a stack of directories with overlayfs, detached: it stands in no mount table until someone attaches it."""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from wherry.linux.mount import MOUNT_ATTR_RDONLY, detached, fsconfig_string, fsopen, mount_setattr, open_tree
+from wherry.storage import worker
+
+# As dockerd: what one layer's directory says must not depend on another's, nor on the kernel's defaults.
+OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
+LAYERS_MAX = 500  # OVL_MAX_STACK of fs/overlayfs
+_STRING_MAX = 255  # of a value given to fsconfig(2)
+
+
+@contextmanager
+def stacked(lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> Iterator[int]:
+    """The directories as one tree, the first of `lowers` on top: writable with `upper` and `work`, else read-only.
+
+    Gives the descriptor of a detached mount and closes it at the end. Raises OSError.
+    """
+    fd = _open(lowers, upper, work)
+    try:
+        if upper is None:
+            mount_setattr("", dir_fd=fd, attributes=MOUNT_ATTR_RDONLY)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> int:
+    if upper is not None and not lowers:
+        return open_tree(str(upper))
+    if upper is None and len(lowers) == 1:
+        return open_tree(str(lowers[0]))
+    layers = [*lowers, *(path for path in (upper, work) if path is not None)]
+    if takes_layers_singly() and all(len(os.fsencode(path)) <= _STRING_MAX for path in layers):
+        return detached("overlay", (("source", "overlay"), *_layers(lowers, upper, work), *OPTIONS))
+    return worker.mount_overlay(lowers, upper, work, ",".join(f"{key}={value}" for key, value in OPTIONS))
+
+
+def _layers(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> Iterator[tuple[str, str]]:
+    for path in lowers:
+        yield "lowerdir+", str(path)
+    if upper is not None:
+        yield "upperdir", str(upper)
+        yield "workdir", str(work)
+
+
+@functools.cache
+def takes_layers_singly() -> bool:
+    """Whether the kernel has `lowerdir+` (Linux 6.7); else all go into one string, by mount(2)."""
+    context = fsopen("overlay")
+    try:
+        fsconfig_string(context, "lowerdir+", "/")
+    except OSError:
+        return False
+    finally:
+        os.close(context)
+    return True

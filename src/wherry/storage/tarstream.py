@@ -1,0 +1,94 @@
+"""A stream of 512-byte records, read from a descriptor in large pieces."""
+
+import os
+
+from wherry.storage.tarnumbers import UNEXPECTED_EOF, TarError
+
+RECORD = 512
+_READ_SIZE = 1 << 20
+
+
+class RecordStream:
+    """Reads records and payloads; a payload that nobody wanted is skipped by `finish_payload`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = b""
+        self._position = 0
+        self._payload = 0  # bytes of the current payload not yet read
+        self._padding = 0
+
+    def record(self) -> bytes:
+        """The next record, or nothing at the end of the stream. Raises TarError for part of one."""
+        end = self._position + RECORD
+        if end > len(self._buffer):
+            self._fill(RECORD)
+            end = self._position + RECORD
+        record = self._buffer[self._position : end]
+        self._position += len(record)
+        if record and len(record) < RECORD:
+            raise TarError(UNEXPECTED_EOF)
+        return record
+
+    def begin_payload(self, size: int) -> None:
+        """The next `size` bytes, filled up to whole records, belong to one member."""
+        self._payload = size
+        self._padding = -size % RECORD
+
+    def read_payload(self, size: int) -> bytes:
+        """`size` bytes of the current payload, which has that many. Raises TarError at the end of the stream."""
+        if size > self._payload:
+            raise TarError(UNEXPECTED_EOF)
+        self._fill(size)
+        piece = self._buffer[self._position : self._position + size]
+        if len(piece) < size:
+            raise TarError(UNEXPECTED_EOF)
+        self._position += size
+        self._payload -= size
+        return piece
+
+    def copy_payload(self, out: int, size: int) -> None:
+        """Write `size` bytes of the current payload to a file. Raises TarError, OSError."""
+        if size > self._payload:
+            raise TarError(UNEXPECTED_EOF)
+        self._payload -= size
+        while size:
+            if self._position >= len(self._buffer):
+                self._fill(1)
+            piece = memoryview(self._buffer)[self._position : self._position + size]
+            if not piece:
+                raise TarError(UNEXPECTED_EOF)
+            written = os.write(out, piece)
+            self._position += written
+            size -= written
+
+    def finish_payload(self) -> None:
+        """Skip what is left of the current payload. Raises TarError at the end of the stream."""
+        left = self._payload + self._padding
+        self._payload = self._padding = 0
+        while left:
+            here = min(left, len(self._buffer) - self._position)
+            self._position += here
+            left -= here
+            if left:
+                self._fill(1)
+                if self._position >= len(self._buffer):
+                    raise TarError(UNEXPECTED_EOF)
+
+    def drain(self) -> None:
+        """Read to the end of the stream, so that its writer is never cut off."""
+        self._buffer, self._position = b"", 0
+        while os.read(self._fd, _READ_SIZE):
+            pass
+
+    def _fill(self, size: int) -> None:
+        """Have at least `size` bytes in the buffer, unless the stream ends."""
+        missing = size - (len(self._buffer) - self._position)
+        if missing <= 0:
+            return
+        pieces = [self._buffer[self._position :]]
+        while missing > 0 and (piece := os.read(self._fd, _READ_SIZE)):
+            pieces.append(piece)
+            missing -= len(piece)
+        self._buffer = b"".join(pieces)
+        self._position = 0

@@ -1,0 +1,141 @@
+"""The storage driver that works on any file system: each snapshot a whole tree of its own, copied from its parent."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from wherry.linux.mount import open_tree
+from wherry.storage import worker
+from wherry.storage.changes import DELETED, TreeChanges
+from wherry.storage.driver import Usage
+from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
+from wherry.storage.hostfs import filesystem_name
+from wherry.storage.rootfs import Mounted, opened
+
+
+class Vfs:
+    """Snapshots as whole directory trees under `root`; data is shared where the file system can (reflink)."""
+
+    name = "vfs"
+
+    def __init__(self, root: Path) -> None:
+        self._family = Family(root)
+
+    @contextmanager
+    def extract(self, parent: str | None) -> Iterator["VfsExtraction"]:
+        """See StorageDriver."""
+        self._family.check_parent(parent)
+        with self._family.making(parent) as place:
+            self._copy_parent(parent, place)
+            yield VfsExtraction(self._family, place)
+
+    def prepare(self, key: str, parent: str | None) -> None:
+        """See StorageDriver."""
+        self._family.check_parent(parent)
+        with self._family.making(parent) as place:
+            self._copy_parent(parent, place)
+            self._family.publish(place, key, ACTIVE)
+
+    @contextmanager
+    def open(self, key: str, *, read_only: bool = False) -> Iterator[Mounted]:
+        """See StorageDriver."""
+        fd = open_tree(str(self._family.tree(key)))
+        try:
+            yield Mounted(fd, read_only=read_only or self._family.is_committed(key))
+        finally:
+            os.close(fd)
+
+    def remove(self, key: str) -> None:
+        """See StorageDriver."""
+        self._family.remove(key)
+
+    def purge(self) -> None:
+        """See StorageDriver."""
+        self._family.purge()
+
+    def exists(self, key: str) -> bool:
+        """See StorageDriver."""
+        return self._family.exists(key)
+
+    def keys(self) -> Iterator[str]:
+        """See StorageDriver."""
+        return self._family.keys()
+
+    def usage(self, key: str) -> Usage:
+        """See StorageDriver."""
+        noted = self._family.read_usage(key)
+        if noted is not None:
+            return noted
+        size = inodes = 0
+        with self._pair(key) as (new, old):
+            for change in TreeChanges(new, old):
+                if change.kind != DELETED and not change.descend:
+                    size += os.stat(change.path, dir_fd=new, follow_symlinks=False).st_size
+                inodes += change.kind != DELETED
+        return Usage(bytes=size, inodes=inodes)
+
+    @contextmanager
+    def diff(self, key: str) -> Iterator[BinaryIO]:
+        """See StorageDriver."""
+        with self._pair(key) as (new, old), worker.diff("trees", new, old) as tar:
+            yield tar
+
+    def changes(self, key: str) -> Iterator[tuple[str, str]]:
+        """See StorageDriver."""
+        self._family.place(key)
+        return self._changes(key)
+
+    def _changes(self, key: str) -> Iterator[tuple[str, str]]:
+        with self._pair(key) as (new, old):
+            for change in TreeChanges(new, old):
+                yield change.kind, f"/{change.path}"
+
+    def describe(self, key: str) -> dict[str, str]:
+        """See StorageDriver."""
+        return {"Dir": str(self._family.tree(key))}
+
+    def status(self) -> list[tuple[str, str]]:
+        """See StorageDriver."""
+        return [("Backing Filesystem", filesystem_name(self._family.root))]
+
+    def sweep(self, wanted: Collection[str]) -> list[str]:
+        """See StorageDriver."""
+        return self._family.sweep(wanted)
+
+    @contextmanager
+    def _pair(self, key: str) -> Iterator[tuple[int, int]]:
+        """A snapshot's tree and its parent's, -1 without one."""
+        parent = self._family.parent(key)
+        with ExitStack() as stack:
+            new = stack.enter_context(opened(self._family.tree(key)))
+            old = stack.enter_context(opened(self._family.tree(parent))) if parent is not None else -1
+            yield new, old
+
+    def _copy_parent(self, parent: str | None, place: Path) -> None:
+        if parent is None:
+            return
+        with opened(self._family.tree(parent)) as source, opened(place / "fs") as target:
+            worker.copy(source, target)
+
+
+class VfsExtraction:
+    """A layer in the making: a copy of its parent, changed."""
+
+    def __init__(self, family: Family, place: Path) -> None:
+        self._family = family
+        self._place = place
+        self._usage = Usage(bytes=0, inodes=0)
+
+    def apply(self, tar: BinaryIO) -> None:
+        """See Extraction."""
+        with opened(self._place / "fs") as root:
+            applied = worker.apply(tar, root, is_full=True)
+        self._usage = Usage(bytes=applied.bytes, inodes=applied.inodes)
+
+    def commit(self, chain_id: str) -> Usage:
+        """See Extraction."""
+        write_usage(self._place, self._usage)
+        self._family.publish(self._place, chain_id, COMMITTED)
+        return self._usage
