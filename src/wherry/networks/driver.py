@@ -22,10 +22,12 @@ from wherry.model.network import Attachment, Network, PortRequest
 class JoinRequest:
     """What a starting container wants. `endpoints` maps network names or ids to wishes; empty for network none.
 
-    `hostname` names it in its own /etc/hosts. `sysctls` are net.* ones, written in the new namespace.
+    `name` is the container's, for messages. `hostname` names it in its own /etc/hosts. `sysctls` are net.* ones,
+    written in the new namespace.
     """
 
     container_id: str
+    name: str = ""
     hostname: str
     endpoints: dict[str, EndpointRequest]
     ports: tuple[PortRequest, ...] = ()

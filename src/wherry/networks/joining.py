@@ -1,0 +1,191 @@
+"""Putting a container on its networks: addresses, a namespace with interfaces, published ports; or nothing at all."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from wherry.model.config import EndpointRequest
+from wherry.model.errors import Conflict, InvalidParameter, Unavailable
+from wherry.model.ids import new_id
+from wherry.model.network import Endpoint, Network, PublishedPort
+from wherry.networks.bridge import Bridge
+from wherry.networks.driver import JoinRequest
+from wherry.networks.ground import Ground, mapping, relay
+from wherry.networks.plan import BASE_SYSCTLS, Interface, Make
+from wherry.networks.ports import is_v6
+from wherry.networks.publish import Held
+
+MAC_BYTES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One endpoint wanted: on which network, with which wishes."""
+
+    network: Network
+    wish: EndpointRequest
+    mac_address: str = ""
+
+
+async def enter(
+    ground: Ground, request: JoinRequest, places: list[Place], undo: AsyncExitStack
+) -> tuple[int, list[Endpoint]]:
+    """A namespace on all these networks and its endpoints. What is acquired is given back by `undo`."""
+    bridges = [(place, _bridge(ground, place)) for place in places if place.network.driver == "bridge"]
+    for place, bridge in bridges:
+        _check(place, bridge)
+    if len(bridges) == 1 and _may_be_spare(*bridges[0]):
+        spare = await _from_spares(ground, request, undo)
+        if spare is not None:
+            return spare[0], _endpoints(places, [spare[1]])
+    interfaces = [await _interface(ground, number, *found, undo) for number, found in enumerate(bridges)]
+    sysctls = (*BASE_SYSCTLS, *request.sysctls)
+    netns = await ground.maker.make(Make(interfaces=tuple(interfaces), sysctls=sysctls))
+    undo.callback(os.close, netns)
+    return netns, _endpoints(places, interfaces)
+
+
+def _bridge(ground: Ground, place: Place) -> Bridge:
+    bridge = ground.bridges.get(place.network.id)
+    if bridge is None:
+        raise Unavailable(f"network {place.network.name} is not up")
+    return bridge
+
+
+def _check(place: Place, bridge: Bridge) -> None:
+    """Raises InvalidParameter in dockerd's words."""
+    wish = place.wish.ipam_config
+    if bridge.is_default and wish is not None and (wish.ipv4_address or wish.ipv6_address):
+        raise InvalidParameter("user specified IP address is supported on user defined networks only")
+    if bridge.is_default and place.wish.aliases:
+        raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
+    mac = place.mac_address
+    if mac and not _is_mac(mac):
+        raise InvalidParameter(f"invalid MAC address: {mac}")
+
+
+def _is_mac(text: str) -> bool:
+    parts = text.replace("-", ":").split(":")
+    return len(parts) == MAC_BYTES and all(len(part) == 2 and _is_hex(part) for part in parts)
+
+
+def _is_hex(text: str) -> bool:
+    return all(digit in "0123456789abcdefABCDEF" for digit in text)
+
+
+def _may_be_spare(place: Place, bridge: Bridge) -> bool:
+    return bridge.is_default and not place.mac_address
+
+
+async def _from_spares(ground: Ground, request: JoinRequest, undo: AsyncExitStack) -> tuple[int, Interface] | None:
+    spare = ground.spares.take() if ground.spares is not None else None
+    if spare is None:
+        return None
+    undo.callback(os.close, spare.netns_fd)
+    _give_back_later(ground, _default(ground), spare.interface, undo)
+    # Its own came with it when it was made.
+    further = tuple(pair for pair in request.sysctls if pair not in BASE_SYSCTLS)
+    if further:
+        await ground.maker.tune(spare.netns_fd, further)
+    return spare.netns_fd, spare.interface
+
+
+def _default(ground: Ground) -> Bridge:
+    return next(bridge for bridge in ground.bridges.values() if bridge.is_default)
+
+
+async def _interface(ground: Ground, number: int, place: Place, bridge: Bridge, undo: AsyncExitStack) -> Interface:
+    given = await _address(ground, place, bridge)
+    interface = bridge.interface(
+        name=f"eth{number}",
+        given=given,
+        mac=place.mac_address.replace("-", ":").lower(),
+        is_default_route=number == 0 and not place.network.internal,
+    )
+    _give_back_later(ground, bridge, interface, undo)
+    return interface
+
+
+async def _address(ground: Ground, place: Place, bridge: Bridge) -> IPv4Address:
+    wish = place.wish.ipam_config
+    if wish is not None and wish.ipv4_address:
+        return bridge.addresses.claim(wish.ipv4_address)
+    label = f"{place.network.name} ({place.network.id})"
+    try:
+        return bridge.addresses.take(label)
+    except Unavailable:
+        if not ground.teardown.is_busy:
+            raise
+    # Addresses of containers that just ended come free with their links.
+    await ground.teardown.drain()
+    await asyncio.sleep(0)
+    return bridge.addresses.take(label)
+
+
+def _give_back_later(ground: Ground, bridge: Bridge, interface: Interface, undo: AsyncExitStack) -> None:
+    given = IPv4Address(interface.address)
+    undo.callback(ground.teardown.delete, interface.host_name, lambda: bridge.addresses.release(given))
+
+
+def _endpoints(places: list[Place], interfaces: list[Interface]) -> list[Endpoint]:
+    remaining = iter(interfaces)
+    return [
+        _on_bridge(place.network, next(remaining)) if place.network.driver == "bridge" else _without(place.network)
+        for place in places
+    ]
+
+
+def _on_bridge(network: Network, interface: Interface) -> Endpoint:
+    return Endpoint(
+        id=new_id(),
+        network_id=network.id,
+        network_name=network.name,
+        mac_address=interface.mac,
+        ip_address=interface.address,
+        ip_prefix=interface.prefix,
+        gateway=network.pools[0].gateway,
+        host_interface=interface.host_name,
+    )
+
+
+def _without(network: Network) -> Endpoint:
+    return Endpoint(id=new_id(), network_id=network.id, network_name=network.name)
+
+
+def publish(
+    ground: Ground, request: JoinRequest, endpoint: Endpoint, undo: AsyncExitStack
+) -> tuple[tuple[PublishedPort, ...], tuple[int, ...]]:
+    """The published ports, and the descriptors that hold them. Raises Conflict in dockerd's words."""
+    try:
+        held = ground.publisher.publish(request.ports, endpoint.ip_address)
+    except Conflict as error:
+        raise Conflict(_failed(request, endpoint, error)) from None
+    undo.callback(ground.publisher.withdraw, held)
+    forwarded = [mapping(one.port, endpoint.ip_address) for one in held if not is_v6(one.port.host_ip)]
+    ground.firewall.publish(forwarded)
+    undo.callback(ground.firewall.withdraw, forwarded)
+    relayed = [one for one in held if is_v6(one.port.host_ip)]
+    _relay(ground, relayed, endpoint.ip_address, undo)
+    for one in relayed:
+        # The relay process has its own copy now; nothing can fail any more.
+        os.close(one.fd)
+    reservations = tuple(one.fd for one in held if one.fd >= 0 and one not in relayed)
+    return tuple(one.port for one in held), reservations
+
+
+def _relay(ground: Ground, held: list[Held], container_ip: str, undo: AsyncExitStack) -> None:
+    proxy = ground.proxy
+    for one in held:
+        assert proxy is not None
+        wanted = relay(one.port, container_ip)
+        undo.callback(proxy.drop, [wanted])
+        proxy.serve(wanted, one.fd)
+
+
+def _failed(request: JoinRequest, endpoint: Endpoint, reason: Exception) -> str:
+    return (
+        "failed to set up container networking: driver failed programming external connectivity on endpoint "
+        f"{request.name or request.container_id} ({endpoint.id}): {reason}"
+    )

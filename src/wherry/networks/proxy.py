@@ -1,0 +1,125 @@
+"""The daemon's side of relaying ports of IPv6 addresses: starts the relay process when needed, tells it what to do."""
+
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from wherry.model.errors import Conflict
+from wherry.networks.relay import WORD_BYTES_MAX, Drop, Keep, Kept, Relay, Serve, Word
+from wherry.networks.reservations import reserve
+
+ANSWER_SECONDS = 5.0
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from wherry.networks.relay_worker import main; main({fd})"
+_log = logging.getLogger(__name__)
+
+
+class Proxy:
+    """Knows what is to be relayed; the process that does it lives on when this daemon does not."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is where the process listens: in a directory that only root enters."""
+        self._path = path
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._relays: set[Relay] = set()
+
+    def open(self, wanted: Collection[Relay]) -> None:
+        """Meet a process that is there from before, and have it relay exactly these; start one if there are any."""
+        self._relays = set(wanted)
+        if not self._connect() and wanted:
+            self._start()
+        if self._control is not None:
+            self._resume()
+
+    def serve(self, relay: Relay, bound_fd: int) -> None:
+        """Relay one more port. The process may still be starting: the socket listens already."""
+        self._relays.add(relay)
+        if self._control is None:
+            self._start()
+        if not self._tell(Serve(relay=relay), [bound_fd]):
+            # It died; a new one gets everything anew, this one's socket included.
+            self._start()
+            self._tell(Serve(relay=relay), [bound_fd])
+            self._resume()
+
+    def drop(self, relays: Collection[Relay]) -> None:
+        """Stop relaying. Safe to repeat."""
+        known = tuple(relay for relay in relays if relay in self._relays)
+        self._relays.difference_update(known)
+        if known and self._control is not None:
+            self._tell(Drop(relays=known), [])
+
+    def close(self) -> None:
+        """Hang up; what is relayed goes on."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None and not self._relays:
+            self._process.wait()
+        self._process = None
+
+    def _resume(self) -> None:
+        """Agree on what is relayed, and hand over sockets for what is missing."""
+        for relay in self._relays - set(self._keep()):
+            try:
+                bound = reserve(relay.protocol, relay.host_ip, relay.host_port, deaf=False)
+            except Conflict as error:
+                _log.warning("port %d of [%s] is not relayed: %s", relay.host_port, relay.host_ip, error)
+                continue
+            if bound is not None:
+                with bound:
+                    self._tell(Serve(relay=relay), [bound.fileno()])
+
+    def _keep(self) -> tuple[Relay, ...]:
+        if self._control is None or not self._tell(Keep(relays=tuple(self._relays)), []):
+            return ()
+        self._control.settimeout(ANSWER_SECONDS)
+        try:
+            return msgspec.json.decode(self._control.recv(WORD_BYTES_MAX), type=Kept).relays
+        except (OSError, msgspec.DecodeError):
+            return ()
+
+    def _tell(self, word: Word, fds: list[int]) -> bool:
+        """Whether it was there to hear."""
+        assert self._control is not None
+        try:
+            socket.send_fds(self._control, [msgspec.json.encode(word)], fds)
+        except OSError:
+            self._control.close()
+            self._control = None
+            return False
+        return True
+
+    def _connect(self) -> bool:
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            control.connect(str(self._path))
+        except OSError:
+            control.close()
+            return False
+        self._control = control
+        return True
+
+    def _start(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(self._path))
+            os.chmod(self._path, 0o600)
+            listener.listen()
+            program = _PROGRAM.format(path=[entry for entry in sys.path if entry], fd=listener.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", program],
+                pass_fds=(listener.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._connect()

@@ -1,0 +1,89 @@
+"""Network namespaces that are ready before a container asks: with veth, address and route on the default bridge."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from wherry.model.errors import EngineError
+from wherry.networks.bridge import Bridge
+from wherry.networks.namespaces import NamespaceMaker
+from wherry.networks.plan import BASE_SYSCTLS, Interface, Make
+
+# Refilling waits until the container that took the last one has started: both want the same processors.
+REFILL_SECONDS = 0.05
+# A small subnet must not be used up by namespaces that nobody wants.
+_SHARE_OF_ADDRESSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A namespace that waits; whoever takes it owns the descriptor and the address."""
+
+    netns_fd: int
+    interface: Interface
+
+
+class Spares:
+    """Keeps some namespaces for one bridge; they are lost with the daemon, and the kernel sweeps them then."""
+
+    def __init__(self, maker: NamespaceMaker, bridge: Bridge, count: int) -> None:
+        """Nothing is made before `refill`."""
+        self._maker = maker
+        self._bridge = bridge
+        self._count = min(count, bridge.addresses.capacity // _SHARE_OF_ADDRESSES)
+        self._ready: list[Spare] = []
+        self._making = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def take(self) -> Spare | None:
+        """The one with the lowest address, or None when none is ready."""
+        if not self._closed and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(REFILL_SECONDS, self.refill)
+        if not self._ready:
+            return None
+        spare = min(self._ready, key=lambda one: IPv4Address(one.interface.address))
+        self._ready.remove(spare)
+        return spare
+
+    def refill(self) -> None:
+        """Order as many as are missing."""
+        self._timer = None
+        while not self._closed and self._making + len(self._ready) < self._count:
+            try:
+                given = self._bridge.addresses.take(self._bridge.network.name)
+            except EngineError:
+                return
+            self._order(given)
+
+    def close(self) -> list[str]:
+        """Give all up; the names of links that are to be deleted, also of those that are being made."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        names = [spare.interface.host_name for spare in self._ready]
+        for spare in self._ready:
+            self._give_up(spare)
+        self._ready.clear()
+        return names
+
+    def _order(self, given: IPv4Address) -> None:
+        interface = self._bridge.interface(name="eth0", given=given, mac="", is_default_route=True)
+        self._making += 1
+        made = self._maker.make(Make(interfaces=(interface,), sysctls=BASE_SYSCTLS))
+        made.add_done_callback(lambda done: self._keep(done, interface))
+
+    def _keep(self, made: "asyncio.Future[int]", interface: Interface) -> None:
+        self._making -= 1
+        if made.cancelled() or made.exception() is not None:
+            self._bridge.addresses.release(IPv4Address(interface.address))
+        elif self._closed:
+            self._give_up(Spare(made.result(), interface))
+        else:
+            self._ready.append(Spare(made.result(), interface))
+
+    def _give_up(self, spare: Spare) -> None:
+        # The last descriptor of a namespace that nobody is in: the kernel removes it, and its veth.
+        os.close(spare.netns_fd)
+        self._bridge.addresses.release(IPv4Address(spare.interface.address))
