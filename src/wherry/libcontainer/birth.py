@@ -1,0 +1,217 @@
+"""Birth: a plan goes in, a process that runs the user's program comes out.
+
+One clone3(2) makes the process with all its namespaces; the child does the rest itself (see `init`) and reports on
+one line. What the parent must do for it (id maps, limits, hooks of the host) it does when asked on that line.
+"""
+
+import os
+import signal
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces
+from wherry.libcontainer.channel import Channel, Message
+from wherry.libcontainer.errors import BirthError, InvalidSpec, at
+from wherry.libcontainer.init import Womb
+from wherry.libcontainer.plan import Plan, Stdio
+from wherry.libcontainer.validate import validate
+from wherry.linux import prctl, process
+from wherry.linux.capability import last_capability
+
+__all__ = ("BirthError", "Child", "Plan", "Stdio", "spawn")
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that was born: the caller reaps it by `pidfd` and closes the descriptors.
+
+    `terminal` is the master of its pty, close-on-exec. `warnings` are what could not be done and was left out.
+    """
+
+    pid: int
+    pidfd: int
+    terminal: int | None = None
+    warnings: list[str] = field(default_factory=list)
+    line: Channel | None = None
+    womb: Womb | None = None
+
+    def release(self) -> None:
+        """Let a process that waits for its start execute the program. Raises BirthError; it is reaped then."""
+        if self.line is None or self.womb is None:
+            raise InvalidSpec("this process does not wait for a start")
+        self.line.go()
+        _attend(self, self.line, self.womb)
+
+
+def spawn(plan: Plan, stdio: Stdio) -> Child:
+    """Make a container's first process; returns once execve(2) happened, or it waits for its start.
+
+    0, 1 and 2 must be open in the caller, which must be single-threaded. Raises BirthError; nothing is left then.
+    """
+    try:
+        validate(plan.spec, has_netns=plan.netns_fd is not None)
+    except InvalidSpec as error:
+        raise at("", error) from None
+    with ExitStack() as undo:
+        ours, theirs = channel.pair()
+        undo.callback(theirs.close)
+        womb = _prepare(plan, stdio, theirs, undo)
+        child = _deliver(womb, ours)
+        theirs.close()
+        _attend(child, ours, womb)
+        return child
+
+
+def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb:
+    """Open what only the host's side can open."""
+    last_capability()  # asked once here, remembered by every child
+    layout = namespaces.lay_out(plan.spec, plan.netns_fd, undo)
+    own: dict[str, int] = {}
+    cgroup_plan = None
+    if any(mount.type in ("cgroup", "cgroup2") for mount in plan.spec.mounts):
+        cgroup_plan = cgroups.mount_plan()
+        if not (layout.late & namespaces.FLAGS["cgroup"]):
+            own = cgroupfs.open_own_groups(plan.cgroup, cgroup_plan)
+            _close_later(own, undo)
+    host_devices: dict[str, int] = {}
+    if layout.has_new_user and devices.needs_setup(plan.spec.mounts):
+        host_devices = devices.open_host_devices(devices.wanted(plan.spec))
+        _close_later(host_devices, undo)
+    assert plan.spec.process is not None
+    return Womb(
+        plan=plan,
+        process=plan.spec.process,
+        stdio=stdio,
+        layout=layout,
+        channel=theirs,
+        cgroup_plan=cgroup_plan,
+        own_groups=own,
+        host_devices=host_devices,
+    )
+
+
+def _close_later(fds: dict[str, int], undo: ExitStack) -> None:
+    for fd in fds.values():
+        undo.callback(os.close, fd)
+
+
+def _deliver(womb: Womb, ours: Channel) -> Child:
+    """Clone the process, and give it the id maps that only its parent may write."""
+    cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else None
+    if womb.layout.needs_midwife:
+        child = _by_midwife(womb, ours, cgroup_fd)
+    else:
+        try:
+            pid, pidfd = process.clone3(womb.layout.new, cgroup_fd=cgroup_fd)
+        except OSError as error:
+            raise at("unable to clone", error) from None
+        if pid == 0:
+            ours.close()
+            init.run(womb, joined=False)
+        child = Child(pid, pidfd)
+    try:
+        if womb.layout.has_new_user:
+            linux = womb.linux
+            idmap.write_maps(child.pid, linux.uid_mappings, linux.gid_mappings)
+        if womb.layout.has_new_user or womb.layout.needs_midwife:
+            ours.go()
+    except OSError as error:
+        end(child)
+        raise at("unable to map ids", error) from None
+    return child
+
+
+def _by_midwife(womb: Womb, ours: Channel, cgroup_fd: int | None) -> Child:
+    """Birth inside namespaces that exist: another process joins them and has the child in our name."""
+    midwife, pidfd = process.clone3(0, cgroup_fd=cgroup_fd)
+    if midwife == 0:
+        ours.close()
+        _assist(womb)
+    womb.channel.close()
+    message = ours.receive()
+    process.wait(pidfd)
+    os.close(pidfd)
+    if message is None:
+        raise BirthError("clone", 3, "", "unable to clone: the process that joins the namespaces was killed")
+    if message.kind == channel.FAILED:
+        raise channel.failure_from(message.data)
+    pid = channel.pid_from(message.data)
+    # Our own child that we have not reaped: the pid cannot be another's.
+    return Child(pid, process.pidfd_open(pid))
+
+
+def _assist(womb: Womb) -> None:
+    try:
+        prctl.set_dumpable(on=False)
+        cgroup = womb.plan.cgroup
+        if cgroup is not None:
+            cgroup.join_self()
+        namespaces.join(womb.layout)
+        pid, _ = process.clone3(womb.layout.new, sibling=True)
+        if pid == 0:
+            init.run(womb, joined=True)
+        womb.channel.send(channel.BORN, channel.pid_bytes(pid))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        init.fail(womb.channel, error)
+    os._exit(0)
+
+
+def _attend(child: Child, line: Channel, womb: Womb) -> None:
+    """Do what the child asks for, until it executes or waits. On failure it is killed and reaped."""
+    try:
+        waiting = _converse(child, line, womb)
+    except BaseException:
+        end(child)
+        line.close()
+        raise
+    if waiting and womb.plan.start_fd is None:
+        child.line, child.womb = line, womb
+    else:
+        line.close()
+        child.line = child.womb = None
+
+
+def _converse(child: Child, line: Channel, womb: Womb) -> bool:
+    """Answer until it executes (False) or waits for its start (True). Raises BirthError."""
+    executing = False
+    while True:
+        message = line.receive()
+        if message is None:
+            if executing:
+                return False
+            raise BirthError("init", 3, "", "container init was killed before it could execute the program")
+        match message.kind:
+            case channel.EXECUTING:
+                executing = True
+            case channel.WAITING:
+                return True
+            case channel.FAILED:
+                raise channel.failure_from(message.data)
+            case _:
+                _serve(child, line, womb, message)
+
+
+def _serve(child: Child, line: Channel, womb: Womb, message: Message) -> None:
+    match message.kind:
+        case channel.TERMINAL:
+            child.terminal = message.fd
+        case channel.WARNING:
+            child.warnings.append(message.data.decode())
+        case channel.LIMITS:
+            identity.set_limits(womb.process.rlimits, child.pid)
+            line.go()
+        case channel.HOOKS:
+            plan = womb.plan
+            state = hooks.state_of(plan.id, "creating", child.pid, plan.bundle, plan.spec.annotations)
+            hooks.run("prestart", womb.hooks.prestart, state)
+            hooks.run("createRuntime", womb.hooks.create_runtime, state)
+            line.go()
+
+
+def end(child: Child) -> None:
+    """Kill and reap a child whose birth failed."""
+    process.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+    process.wait(child.pidfd)
+    os.close(child.pidfd)
+    if child.terminal is not None:
+        os.close(child.terminal)

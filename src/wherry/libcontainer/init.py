@@ -1,0 +1,255 @@
+"""The container's first process, from its clone to its execution of the user's program.
+
+No thread, no import, no log: what goes wrong is said to the parent in one message, and the process is gone.
+"""
+
+import contextlib
+import gc
+import os
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from wherry.libcontainer import (
+    cgroupfs,
+    channel,
+    devices,
+    execution,
+    hooks,
+    identity,
+    inside,
+    namespaces,
+    procfs,
+    program,
+    rootfs,
+)
+from wherry.libcontainer.cgroups import MountPlan
+from wherry.libcontainer.channel import Channel
+from wherry.libcontainer.errors import BirthError, at
+from wherry.libcontainer.mounts import is_made_inside
+from wherry.libcontainer.namespaces import Layout
+from wherry.libcontainer.plan import Plan, Stdio
+from wherry.linux import credentials, files, netdevice, personality, prctl, signals, uts
+from wherry.linux import namespaces as kernel
+from wherry.oci.runtime import Hooks, Linux, Process
+
+_NO_LINUX = Linux()
+_NO_HOOKS = Hooks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Womb:
+    """What the parent has prepared: values and descriptors that the child only uses."""
+
+    plan: Plan
+    process: Process
+    stdio: Stdio
+    layout: Layout
+    channel: Channel
+    cgroup_plan: MountPlan | None = None
+    own_groups: dict[str, int] = field(default_factory=dict)
+    host_devices: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def linux(self) -> Linux:
+        """The spec's Linux section."""
+        return self.plan.spec.linux or _NO_LINUX
+
+    @property
+    def hooks(self) -> Hooks:
+        """The spec's hooks."""
+        return self.plan.spec.hooks or _NO_HOOKS
+
+    @property
+    def where(self) -> str:
+        """Where the root is attached before the pivot: hooks look for it at its own path, else any place will do."""
+        root = self.plan.spec.root
+        seen_by_hooks = self.hooks.prestart or self.hooks.create_runtime or self.hooks.create_container
+        return root.path if seen_by_hooks and root is not None and root.path.startswith("/") else "/"
+
+
+def run(womb: Womb, *, joined: bool) -> NoReturn:
+    """Become the container. Never returns; `joined` when a midwife has done the joining."""
+    gc.disable()
+    try:
+        _live(womb, joined=joined)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        fail(womb.channel, error)
+    os._exit(1)
+
+
+def fail(line: Channel, error: BaseException) -> None:
+    """Tell the parent what went wrong, if it still listens."""
+    with contextlib.suppress(OSError):
+        line.send(channel.FAILED, channel.failure_bytes(at("error during container init", error)))
+
+
+def _live(womb: Womb, *, joined: bool) -> None:
+    plan, line = womb.plan, womb.channel
+    os.setsid()
+    os.umask(0)
+    if plan.cgroup is not None and not joined:
+        plan.cgroup.join_self()
+    if (joined or womb.layout.has_new_user) and not line.wait_for_go():
+        os._exit(1)
+    _settle(womb, joined=joined)
+    proc_fd = procfs.open_procfs()
+    _set_clocks(womb, proc_fd)
+    warning = identity.set_oom_score(proc_fd, womb.process.oom_score_adj)
+    if warning:
+        line.send(channel.WARNING, warning.encode())
+    late = _build_root(womb)
+    peer = _open_terminal(womb) if womb.process.terminal else None
+    _run_hooks(womb)
+    rootfs.pivot(plan.rootfs_fd)
+    _finish_root(womb, proc_fd, late)
+    _execute(womb, proc_fd, peer)
+
+
+def _settle(womb: Womb, *, joined: bool) -> None:
+    """Be where the process belongs: ids, namespaces, keyring."""
+    mapped = joined or womb.layout.has_new_user
+    if not mapped:
+        # Where ids are mapped the process's own files in /proc would become unwritable for it; there is nobody in a
+        # new pid namespace who could look, and a joined one gets this before the program's ids are taken on.
+        prctl.set_dumpable(on=False)
+    if womb.layout.has_new_user or any(flag == kernel.CLONE_NEWUSER for _, flag in womb.layout.joined):
+        credentials.set_gid(0)
+        credentials.set_uid(0)
+    if not joined:
+        namespaces.join(womb.layout)
+    if womb.layout.new & kernel.CLONE_NEWNET:
+        netdevice.set_up("lo")
+    if womb.layout.late:
+        kernel.unshare(womb.layout.late)
+    if womb.plan.new_keyring:
+        identity.join_keyring(f"_ses.{womb.plan.id}", ids_are_mapped=womb.layout.has_new_user)
+
+
+def _set_clocks(womb: Womb, proc_fd: int) -> None:
+    offsets = womb.linux.time_offsets
+    if not offsets:
+        return
+    lines = "".join(f"{clock} {offset.secs} {offset.nanosecs}\n" for clock, offset in offsets.items())
+    try:
+        procfs.write_own(proc_fd, "timens_offsets", lines)
+    except OSError as error:
+        raise at("error setting time namespace offsets", error) from None
+
+
+def _build_root(womb: Womb) -> list[int]:
+    """Attach the root and everything in it; the mounts to be sealed at the end come back."""
+    plan = womb.plan
+    rootfs.attach(plan.rootfs_fd, womb.where)
+    late = _mount_all(womb)
+    if devices.needs_setup(plan.spec.mounts):
+        devices.make_devices(plan.rootfs_fd, devices.wanted(plan.spec), womb.host_devices)
+        devices.make_links(plan.rootfs_fd)
+    with contextlib.suppress(OSError):  # a file there or a read-only root: chdir(2) will tell better
+        os.close(files.make_directory_inside(plan.rootfs_fd, womb.process.cwd))
+    return late
+
+
+def _mount_all(womb: Womb) -> list[int]:
+    root_fd, late = womb.plan.rootfs_fd, []
+    waiting = list(womb.plan.mounts)
+    for mount in womb.plan.spec.mounts:
+        moved = next((pair for pair in waiting if pair[0] == mount.destination), None)
+        if moved is not None:
+            waiting.remove(moved)
+            rootfs.place(root_fd, mount, moved[1])
+            continue
+        if not is_made_inside(mount):
+            raise BirthError("mount", 22, mount.destination, f"no descriptor came for the mount on {mount.destination}")
+        if mount.type in ("cgroup", "cgroup2") and womb.cgroup_plan is not None:
+            sealed = cgroupfs.mount_cgroups(root_fd, mount, womb.cgroup_plan, womb.own_groups)
+        else:
+            sealed = inside.mount_inside(root_fd, mount, womb.linux.mount_label)
+        if sealed is not None:
+            late.append(sealed)
+    return late
+
+
+def _open_terminal(womb: Womb) -> int:
+    """A pty of the container's devpts, its end bound on /dev/console, its master handed to the parent."""
+    master, peer = devices.open_terminal(womb.plan.rootfs_fd)
+    devices.place_console(womb.plan.rootfs_fd, peer)
+    execution.hand_over(womb.channel, womb.process, master)
+    return peer
+
+
+def _run_hooks(womb: Womb) -> None:
+    if womb.hooks.prestart or womb.hooks.create_runtime:
+        womb.channel.send(channel.HOOKS)
+        if not womb.channel.wait_for_go():
+            os._exit(1)
+    if womb.hooks.create_container:
+        hooks.run("createContainer", womb.hooks.create_container, _state(womb, "creating"))
+
+
+def _state(womb: Womb, status: str) -> bytes:
+    plan = womb.plan
+    return hooks.state_of(plan.id, status, os.getpid(), plan.bundle, plan.spec.annotations)
+
+
+def _finish_root(womb: Womb, proc_fd: int, late: list[int]) -> None:
+    plan, linux = womb.plan, womb.linux
+    if plan.spec.hostname:
+        uts.set_hostname(plan.spec.hostname)
+    if plan.spec.domainname:
+        uts.set_domainname(plan.spec.domainname)
+    procfs.write_sysctls(proc_fd, linux.sysctl or {})
+    rootfs.make_readonly(plan.rootfs_fd, linux.readonly_paths)
+    rootfs.mask(plan.rootfs_fd, linux.masked_paths)
+    for mount_fd in late:
+        inside.seal(mount_fd)
+    rootfs.finish(plan.rootfs_fd, plan.spec)
+    if linux.personality is not None:
+        personality.set_domain(linux.personality["domain"])
+
+
+def _execute(womb: Womb, proc_fd: int, peer: int | None) -> None:
+    plan, spec, line = womb.plan, womb.process, womb.channel
+    variables = program.environment(spec, identity.home_directory(plan.rootfs_fd, spec.user.uid))
+    may_set_groups = not womb.layout.has_new_user or identity.can_set_groups(proc_fd)
+    identity.set_labels(proc_fd, spec)
+    _set_limits(womb)
+    execution.wire(womb.stdio, peer, preserve_fds=plan.preserve_fds)
+    kept = [line.fileno()] if plan.start_fd is None else [line.fileno(), plan.start_fd]
+    execution.close_all_but(kept, preserve_fds=plan.preserve_fds)
+    execution.restrict(spec, plan.seccomp_program, plan.seccomp_flags, may_set_groups=may_set_groups)
+    path = program.find(spec.args[0], variables.get("PATH", ""))
+    if plan.wait_for_start:
+        line = _wait_for_start(line, plan.start_fd)
+    try:
+        if womb.hooks.start_container:
+            hooks.run("startContainer", womb.hooks.start_container, _state(womb, "created"))
+        if spec.no_new_privileges:
+            execution.filter_calls(plan.seccomp_program, plan.seccomp_flags)
+        signals.reset()
+        line.send(channel.EXECUTING)
+        program.execute(path, spec, variables)
+    except BaseException as error:  # noqa: BLE001 - on a line that the caller does not know
+        fail(line, error)
+        os._exit(1)
+
+
+def _set_limits(womb: Womb) -> None:
+    if not womb.layout.has_new_user:
+        identity.set_limits(womb.process.rlimits)
+    elif womb.process.rlimits:
+        # Raising one needs CAP_SYS_RESOURCE where the limits' owner lives: outside.
+        womb.channel.send(channel.LIMITS)
+        if not womb.channel.wait_for_go():
+            os._exit(1)
+
+
+def _wait_for_start(line: Channel, start_fd: int | None) -> Channel:
+    """Say that all is ready and wait for the word: on the same line, or from whoever comes to the socket."""
+    line.send(channel.WAITING)
+    if start_fd is not None:
+        line.close()
+        line = channel.accept(start_fd)
+        os.close(start_fd)
+    if not line.wait_for_go():
+        os._exit(1)
+    return line
