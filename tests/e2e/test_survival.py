@@ -1,0 +1,125 @@
+"""Containers outlive their daemon, and the next daemon knows everything."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pexpect
+import pytest
+
+COUNT = 20
+
+
+def alive(pid):
+    return os.path.exists(f"/proc/{pid}")
+
+
+def pids(daemon, names):
+    return daemon.out("inspect", "-f", "{{.State.Pid}}", *names).split()
+
+
+def test_twenty_containers_outlive_a_killed_daemon(daemon):
+    """All keep their process, log on, answer on their port; an end during the outage keeps its code and time."""
+    names = [f"c{number}" for number in range(COUNT)]
+    for name in names:
+        daemon.docker(
+            "run", "-d", "--name", name, "busybox", "sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done"
+        )
+    page = "mkdir /w; echo up > /w/index.html; httpd -f -p 80 -h /w"
+    daemon.docker("run", "-d", "--name", "web", "-p", "127.0.0.1:42199:80", "busybox", "sh", "-c", page)
+    daemon.docker("run", "-d", "--name", "ends", "busybox", "sh", "-c", "read x < /f; exit 7", check=False)
+    daemon.docker("rm", "-f", "ends")
+    daemon.docker("run", "-d", "--name", "ends", "busybox", "sh", "-c", "mkfifo /f; read x < /f; exit 7")
+    before = pids(daemon, names)
+    ending = pids(daemon, ["ends"])[0]
+    daemon.kill()
+    assert all(alive(pid) for pid in before)
+    assert urllib.request.urlopen("http://127.0.0.1:42199/", timeout=5).read() == b"up\n"
+    with open(f"/proc/{ending}/root/f", "w") as fifo:
+        fifo.write("go\n")
+    ended_at = time.time()
+    while alive(ending):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    daemon.start()
+    assert pids(daemon, names) == before
+    for name in names:
+        lines = daemon.out("logs", name).splitlines()
+        assert lines == [str(number) for number in range(len(lines))], "no line is lost or doubled"
+        assert len(lines) >= 5
+    state = json.loads(daemon.out("inspect", "-f", "{{json .State}}", "ends"))
+    assert (state["Status"], state["ExitCode"]) == ("exited", 7)
+    finished = state["FinishedAt"].partition(".")[0]
+    assert abs(time.mktime(time.strptime(finished, "%Y-%m-%dT%H:%M:%S")) - time.timezone - ended_at) < 3
+    daemon.docker("exec", names[0], "true")
+    daemon.docker("stop", "-t", "0", *names)
+
+
+def test_an_attached_terminal_outlives_the_daemon(daemon):
+    shell = pexpect.spawn(
+        "docker", ["run", "-it", "--name", "s", "busybox", "sh"], env=daemon.environment, timeout=20, encoding="utf-8"
+    )
+    shell.expect("/ # ")
+    inside = pexpect.spawn("docker", ["exec", "-it", "s", "sh"], env=daemon.environment, timeout=20, encoding="utf-8")
+    inside.expect("/ # ")
+    daemon.kill()
+    for session in (shell, inside):
+        session.sendline("echo still $((40+2))")
+        session.expect("still 42")
+    daemon.start()
+    shell.sendline("exit 3")
+    shell.expect(pexpect.EOF)
+    inside.close(force=True)
+    assert daemon.out("wait", "s") == "3"
+
+
+def monitor_of(daemon, name):
+    """The monitor is the parent of the container's first process."""
+    (pid,) = pids(daemon, [name])
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def test_a_killed_monitor_is_replaced_and_no_line_is_lost(daemon):
+    script = "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 4"
+    daemon.docker("run", "-d", "--name", "m", "busybox", "sh", "-c", script)
+    while len(daemon.out("logs", "m").splitlines()) < 10:
+        time.sleep(0.05)
+    os.kill(monitor_of(daemon, "m"), signal.SIGKILL)
+    assert daemon.out("wait", "m") == "4"
+    assert daemon.out("logs", "m").splitlines() == [str(number) for number in range(60)]
+
+
+def test_a_graceful_stop_is_quick_with_followers_and_leaves_containers_running(daemon):
+    daemon.docker("run", "-d", "--name", "f", "busybox", "sleep", "1000")
+    followers = [
+        subprocess.Popen(["docker", *words], env=daemon.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for words in (["logs", "-f", "f"], ["events"], ["wait", "f"])
+    ]
+    (pid,) = pids(daemon, ["f"])
+    time.sleep(0.3)
+    begun = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - begun < 4
+    for follower in followers:
+        follower.communicate(timeout=10)
+    assert alive(pid)
+    daemon.start()
+    assert daemon.out("ps", "-q", "--no-trunc") == daemon.out("inspect", "-f", "{{.Id}}", "f")
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped"])
+def test_a_policy_brings_back_what_died_without_a_daemon(daemon, policy):
+    daemon.docker("run", "-d", "--name", "p", "--restart", policy, "busybox", "sleep", "1000")
+    (pid,) = pids(daemon, ["p"])
+    daemon.kill()
+    os.kill(int(pid), signal.SIGKILL)
+    daemon.start()
+    deadline = time.monotonic() + 10
+    while daemon.out("inspect", "-f", "{{.State.Running}}", "p") != "true" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert daemon.out("inspect", "-f", "{{.State.Running}}", "p") == "true"
+    assert pids(daemon, ["p"]) != [pid]
