@@ -141,7 +141,7 @@ class Family:
             self._delete(place)
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
-        """Remove what a crash left, and every snapshot but the wanted, those below them, and the init layers on these."""
+        """Remove what a crash left and every snapshot but the wanted, those below, and the init layers on these."""
         kept = set(wanted) & set(self._members)
         kept |= {below for key in kept for below in self.chain(key)}
         kept |= {key + INIT_SUFFIX for key in kept}

@@ -70,7 +70,13 @@ class Places:
 
     def lower_root(self) -> list[bytes]:
         """The names in the root directory of the layers below."""
-        return [os.fsencode(name) for name in os.listdir(self._lower)] if self._lower >= 0 else []
+        if self._lower < 0:
+            return []
+        fd = openat2(self._lower, b".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return [os.fsencode(name) for name in os.listdir(fd)]
+        finally:
+            os.close(fd)
 
     def lower_file(self, path: bytes) -> int:
         """A regular file of the layers below, open for reading. Raises OSError."""

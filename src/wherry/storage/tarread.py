@@ -74,7 +74,7 @@ def _read_extension(stream: RecordStream, record: bytes, extensions: _Extensions
 
 
 def _parse_records(text: bytes) -> tuple[dict[bytes, bytes], list[bytes]]:
-    """PAX records, `length key=value` each with a newline; the numbers of a sparse map of PAX 0.0, which repeats its keys."""
+    """PAX records (`length key=value`, newline), and the numbers of a sparse map of PAX 0.0, which repeats its keys."""
     records: dict[bytes, bytes] = {}
     numbers: list[bytes] = []
     while text:

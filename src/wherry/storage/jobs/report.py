@@ -29,7 +29,7 @@ def run(job: Callable[..., bytes]) -> None:
 
 def _words(error: OSError) -> str:
     """`/path: reason`, or what the error says itself when it names no path."""
-    if error.filename is None:
+    if not isinstance(error.filename, str | bytes):
         return error.strerror or str(error)
     name = os.fsdecode(error.filename)
     return f"{name if name.startswith('/') else '/' + name}: {(error.strerror or '').lower()}"
