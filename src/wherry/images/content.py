@@ -1,0 +1,214 @@
+"""The content store: blobs by digest in an OCI image layout, whole and verified or not there at all.
+
+On disk (image-spec image-layout.md)
+------------------------------------
+```
+oci-layout                         {"imageLayoutVersion":"1.0.0"}
+index.json                         the manifests of all images, for tools that read layouts; never read by us
+blobs/sha256/HEX                   0600; written elsewhere, fsynced, renamed to here
+ingest/sha256-HEX                  a download on its way; kept when it breaks off, so that the next goes on
+ingest/tmp-…                       bytes whose digest is not known yet; removed at the next start
+```
+All calls block; callers on an event loop use a thread for all but the smallest.
+"""
+
+import contextlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from wherry.oci.digest import digest_of, hasher, is_digest, split_digest
+
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+EMPTY_INDEX = b'{"schemaVersion":2,"manifests":[]}'
+# What nobody points at may be a pull that was broken off: it is kept this long, so that it can be resumed.
+KEEP_SECONDS = 24 * 3600.0
+READ_BYTES = 1024 * 1024
+ANONYMOUS = "tmp-"
+
+
+class ContentMismatch(ValueError):
+    """Bytes are not what their digest or size says."""
+
+
+class Content:
+    """Blobs under one directory."""
+
+    def __init__(self, root: Path) -> None:
+        """Use a directory, made if need be."""
+        self.root = root
+        self._ingest = root / "ingest"
+        for directory in (root, root / "blobs" / "sha256", self._ingest):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, data in (("oci-layout", LAYOUT), ("index.json", EMPTY_INDEX)):
+            if not (root / name).exists():
+                (root / name).write_bytes(data)
+
+    def path(self, digest: str) -> Path:
+        """Where a blob is, or would be. Raises DigestError."""
+        algorithm, digits = split_digest(digest)
+        return self.root / "blobs" / algorithm / digits
+
+    def has(self, digest: str) -> bool:
+        """Whether the whole blob is there."""
+        return self.path(digest).exists()
+
+    def size(self, digest: str) -> int:
+        """Its size in bytes. Raises FileNotFoundError."""
+        return self.path(digest).stat().st_size
+
+    def open(self, digest: str) -> BinaryIO:
+        """The blob for reading. Raises FileNotFoundError."""
+        return self.path(digest).open("rb", buffering=0)
+
+    def read(self, digest: str) -> bytes:
+        """A small blob, verified. Raises FileNotFoundError, ContentMismatch."""
+        data = self.path(digest).read_bytes()
+        if digest_of(data, split_digest(digest)[0]) != digest:
+            raise ContentMismatch(f"content of {digest} is damaged: {self.path(digest)}")
+        return data
+
+    def add(self, data: bytes) -> str:
+        """Keep a small blob; its digest."""
+        digest = digest_of(data)
+        if not self.has(digest):
+            with self.ingest(digest) as ingest:
+                ingest.restart()
+                ingest.write(data)
+                ingest.commit()
+        return digest
+
+    def ingest(self, digest: str = "") -> "Ingest":
+        """Begin to write a blob, or go on where an earlier writer of this digest stopped."""
+        if digest:
+            return Ingest(self, self._ingest / digest.replace(":", "-"), digest)
+        handle, name = tempfile.mkstemp(prefix=ANONYMOUS, dir=self._ingest)
+        os.close(handle)
+        return Ingest(self, Path(name), "")
+
+    def scratch(self) -> BinaryIO:
+        """A file without a name, on the same file system, for what must be seen whole before it is trusted."""
+        return tempfile.TemporaryFile(dir=self._ingest, buffering=0)
+
+    def retire(self, digest: str) -> Path | None:
+        """Take a blob away at once and cheaply; what is returned is still to be unlinked. None when it is not there."""
+        retired = self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}"
+        try:
+            return self.path(digest).rename(retired)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob; a missing one is fine."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def digests(self) -> Iterator[str]:
+        """Every blob."""
+        for directory in (self.root / "blobs").iterdir():
+            for file in directory.iterdir():
+                digest = f"{directory.name}:{file.name}"
+                if is_digest(digest):
+                    yield digest
+
+    def write_index(self, index: bytes) -> None:
+        """Replace `index.json`, the view for other tools; not fsynced, since it can be made again."""
+        scratch = self._ingest / f"{ANONYMOUS}index"
+        scratch.write_bytes(index)
+        scratch.replace(self.root / "index.json")
+
+    def sweep(self, wanted: Collection[str], *, keep_seconds: float = KEEP_SECONDS) -> list[str]:
+        """At a start: remove anonymous leftovers, and blobs and downloads that are unwanted and old. Their names."""
+        before = time.time() - keep_seconds
+        doomed = [file for file in self._ingest.iterdir() if file.name.startswith(ANONYMOUS) or _is_old(file, before)]
+        doomed += [path for path in map(self.path, set(self.digests()) - set(wanted)) if _is_old(path, before)]
+        for path in doomed:
+            path.unlink(missing_ok=True)
+        return sorted(path.name for path in doomed)
+
+
+class Ingest:
+    """A blob being written, hashed on the way. Leaving the context without `commit` keeps what is there."""
+
+    def __init__(self, content: Content, path: Path, digest: str) -> None:
+        """Go on with the file at `path` if it is there."""
+        self._content = content
+        self._path = path
+        self._digest = digest
+        self._hash = hasher(split_digest(digest)[0] if digest else "sha256")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.offset = 0
+        self._read_what_is_there()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append. Raises OSError, for a full disk for example."""
+        self._hash.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+        self.offset += len(data)
+
+    def restart(self) -> None:
+        """Forget what is there and begin at 0."""
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        self._hash = hasher(split_digest(self._digest)[0] if self._digest else "sha256")
+        self.offset = 0
+
+    def commit(self) -> str:
+        """Make it a blob, durable and visible at once; its digest. Raises ContentMismatch, and discards the bytes."""
+        found = f"{split_digest(self._digest)[0] if self._digest else 'sha256'}:{self._hash.hexdigest()}"
+        if self._digest and found != self._digest:
+            self.discard()
+            raise ContentMismatch(f"content is {found}, not {self._digest}")
+        os.fsync(self._file)
+        target = self._content.path(found)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        self._path.replace(target)
+        _sync_directory(target.parent)
+        self.close()
+        return found
+
+    def discard(self) -> None:
+        """Throw the bytes away."""
+        self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Keep the bytes for a later writer; an anonymous one has none."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            if not self._digest:
+                self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read_what_is_there(self) -> None:
+        while chunk := os.read(self._file, READ_BYTES):
+            self._hash.update(chunk)
+            self.offset += len(chunk)
+
+
+def _is_old(path: Path, before: float) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_mtime < before
+    return False
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

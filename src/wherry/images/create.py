@@ -1,0 +1,155 @@
+"""New images out of parts: a layer's tar, a configuration, the image it stands on. For import, load and commit."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import msgspec
+
+from wherry.images.compression import Cancelled, Compression, Plain, detect
+from wherry.images.library import Library
+from wherry.images.progress import Report, ignore
+from wherry.images.registering import make_manifest, read_image, register
+from wherry.images.unpacking import plan_layers, unpack
+from wherry.model.config import Config
+from wherry.model.image import Image
+from wherry.oci.image import History, ImageConfig, Platform, RootFs, encode
+from wherry.oci.platform import host_platform
+
+COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLayer:
+    """A layer's tar in the content store: its digest as kept, and that of its plain bytes."""
+
+    blob: str
+    diff_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An image to be made. `created` is RFC 3339; `layer` None for a change of configuration alone."""
+
+    config: Config
+    created: str
+    layer: StoredLayer | None = None
+    base: Image | None = None
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    platform: Platform | None = None
+
+
+def store_layer(
+    library: Library, source: BinaryIO, cancelled: threading.Event | None = None, *, expected: str = ""
+) -> str:
+    """Copy a layer's tar into the content store; the digest of what is kept. Blocks. Raises InvalidParameter.
+
+    gzip and zstd are kept as they are, since registries take them; anything else is kept plain. With `expected` the
+    bytes must have that digest.
+    """
+    cancelled = cancelled or threading.Event()
+    first = source.read(COPY_BYTES)
+    if detect(first) in {Compression.BZIP2, Compression.XZ}:
+        return _store_plain(library, first, source, cancelled)
+    with library.content.ingest(expected) as ingest:
+        ingest.restart()
+        while first:
+            ingest.write(first)
+            if cancelled.is_set():
+                raise Cancelled
+            first = source.read(COPY_BYTES)
+        return ingest.commit()
+
+
+def _store_plain(library: Library, first: bytes, source: BinaryIO, cancelled: threading.Event) -> str:
+    with library.content.scratch() as scratch, library.content.ingest() as ingest:
+        while first:
+            scratch.write(first)
+            first = source.read(COPY_BYTES)
+        scratch.seek(0)
+        reader = plain_reader(library, scratch, cancelled)
+        while chunk := reader.read(COPY_BYTES):
+            ingest.write(chunk)
+        return ingest.commit()
+
+
+def plain_reader(library: Library, file: BinaryIO, cancelled: threading.Event | None = None) -> Plain:
+    """A file's uncompressed bytes, within the library's limits."""
+    return Plain(
+        file,
+        directory=str(library.content.root),
+        reserve_bytes=library.limits.reserve_bytes,
+        cancelled=cancelled,
+    )
+
+
+def diff_id_of(library: Library, blob: str, cancelled: threading.Event | None = None) -> str:
+    """The digest of a blob's plain bytes. Blocks. Raises InvalidParameter."""
+    with library.content.open(blob) as file:
+        return plain_reader(library, file, cancelled).drain()
+
+
+async def create(library: Library, draft: Draft, report: Report = ignore) -> Image:
+    """Make the image that a draft describes: layer unpacked, manifest written, durable. Raises InvalidParameter.
+
+    The draft's blob must be held by a lease.
+    """
+    base = draft.base.layers if draft.base else ()
+    blobs = [layer.blob for layer in base] + ([draft.layer.blob] if draft.layer else [])
+    diff_ids = [layer.diff_id for layer in base] + ([draft.layer.diff_id] if draft.layer else [])
+    planned = plan_layers(blobs, diff_ids)
+    with library.leases.hold((*blobs, *(layer.chain_id for layer in planned))):
+        added = [await unpack(library, layer, report, status="Extracting") for layer in planned[len(base) :]]
+        layers = (*base, *added)
+        document = _document(draft, diff_ids)
+        config_digest = await library.in_thread(library.content.add, encode(document))
+        manifest = await library.in_thread(make_manifest, library, config_digest, blobs)
+        manifest_digest = await library.in_thread(library.content.add, manifest)
+        image = read_image(document, image_id=config_digest, manifest=manifest_digest, layers=layers)
+        parent = draft.base.id if draft.base else ""
+        return await register(library, msgspec.structs.replace(image, parent=parent))
+
+
+def _document(draft: Draft, diff_ids: Sequence[str]) -> ImageConfig:
+    platform = draft.platform or (_platform_of(draft.base) if draft.base else host_platform())
+    older = tuple(
+        History(
+            created=step.created or None,
+            created_by=step.created_by,
+            author=step.author,
+            comment=step.comment,
+            empty_layer=step.empty_layer,
+        )
+        for step in (draft.base.history if draft.base else ())
+    )
+    newest = History(
+        created=draft.created,
+        created_by=draft.created_by,
+        author=draft.author,
+        comment=draft.comment,
+        empty_layer=draft.layer is None,
+    )
+    return ImageConfig(
+        architecture=platform.architecture,
+        os=platform.os,
+        variant=platform.variant,
+        created=draft.created,
+        author=draft.author,
+        comment=draft.comment,
+        config=config_document(draft.config),
+        rootfs=RootFs(diff_ids=tuple(diff_ids)),
+        history=(*older, newest),
+    )
+
+
+def _platform_of(image: Image) -> Platform:
+    return Platform(architecture=image.architecture, os=image.os, variant=image.variant)
+
+
+def config_document(config: Config) -> dict[str, Any]:
+    """A Config in the keys of an image's configuration; what was not said is left out."""
+    fields: dict[str, Any] = msgspec.to_builtins(config)
+    return {key: value for key, value in fields.items() if value not in (None, "", False, 0)}

@@ -1,0 +1,82 @@
+"""Layers and content that no image needs any more: removed with the image, after a push, or at a start."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from wherry.images.library import Library, blobs_of
+from wherry.images.registering import publish_index
+from wherry.model.errors import Conflict, NotFound
+from wherry.model.image import Image
+from wherry.oci.digest import is_digest
+
+# The committed snapshot that a container's file system stands on (storage.initlayer).
+INIT_SUFFIX = "-init"
+
+
+async def sweep(library: Library) -> list[str]:
+    """At a start, when no verb runs: leftovers of a crash, and what nobody has wanted for a day. Names of what went.
+
+    Layers are the storage driver's to sweep (`StorageDriver.sweep`), which needs to know the containers' too.
+    """
+    removed = await library.in_thread(library.content.sweep, library.wanted_blobs())
+    await publish_index(library)
+    return removed
+
+
+async def discard(library: Library, image: Image) -> list[str]:
+    """Remove the layers and the content that only this image needed; the chain ids that went, topmost first.
+
+    A layer that a container still stands on stays until `prune_layers`.
+    """
+    await discard_blobs(library, blobs_of(image))
+    needed = library.wanted_layers()
+    chains = [layer.chain_id for layer in reversed(image.layers) if layer.chain_id not in needed]
+    return await _remove_layers(library, chains)
+
+
+async def discard_blobs(library: Library, digests: Iterable[str]) -> None:
+    """Remove those of some blobs that no image and no verb needs."""
+    needed = library.wanted_blobs()
+    doomed = [digest for digest in digests if digest not in needed and not library.leases.is_held(digest)]
+    retired = [library.content.retire(digest) for digest in doomed]
+    await library.in_thread(_unlink, [path for path in retired if path is not None])
+
+
+async def prune_layers(library: Library) -> list[str]:
+    """Remove every committed layer that no image needs and nothing stands on: after containers were removed."""
+    needed = library.wanted_layers()
+    keys = await library.in_thread(lambda: list(library.storage.keys()))
+    waiting = [key for key in keys if is_digest(key) and key not in needed]
+    removed: list[str] = []
+    # Children go before their parents: again and again, until a round removes nothing.
+    while gone := await _remove_layers(library, waiting):
+        removed += gone
+        waiting = [chain for chain in waiting if chain not in gone]
+    return removed
+
+
+async def _remove_layers(library: Library, chains: Sequence[str]) -> list[str]:
+    return [chain for chain in chains if await _remove_layer(library, chain)]
+
+
+async def _remove_layer(library: Library, chain: str) -> bool:
+    """Remove one layer in its turn, so that nobody unpacks it meanwhile; False when it is needed."""
+    async with library.leases.turn(chain):
+        if library.leases.is_held(chain):
+            return False
+        return await library.in_thread(_remove_snapshots, library, chain)
+
+
+def _remove_snapshots(library: Library, chain: str) -> bool:
+    with suppress(NotFound, Conflict):
+        library.storage.remove(chain + INIT_SUFFIX)
+    with suppress(NotFound, Conflict):
+        library.storage.remove(chain)
+        return True
+    return False
+
+
+def _unlink(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
