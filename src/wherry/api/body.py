@@ -12,6 +12,8 @@ from wherry.api.syntax import Json, parse
 from wherry.model.errors import EngineError, InvalidParameter
 
 JSON_BYTES_MAX = 4 * 1024 * 1024
+# Room for `{}`, `null` and some white space (moby postContainersStart).
+EMPTY_BODY_BYTES_MAX = 7
 STREAM_CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T", bound=Struct)
@@ -51,6 +53,15 @@ async def read_bytes(request: BaseRequest) -> bytes:
         if len(body) > JSON_BYTES_MAX:
             raise TooLarge(f"the request's body is larger than {JSON_BYTES_MAX} bytes")
     return bytes(body)
+
+
+def require_no_body(request: BaseRequest) -> None:
+    """An empty object at most, as dockerd allows when a container is started. Raises InvalidParameter."""
+    length = request.content_length
+    if request.body_exists and (length is None or length > EMPTY_BODY_BYTES_MAX):
+        raise InvalidParameter(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+        )
 
 
 async def stream(request: BaseRequest) -> AsyncIterator[bytes]:

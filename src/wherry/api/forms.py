@@ -49,6 +49,15 @@ class Form:
         text = self.text(name)
         return parse_number(text, parser=parser) if text else None
 
+    def size(self, name: str, what: str) -> int:
+        """A terminal's `height` or `width` in characters. Raises InvalidParameter in dockerd's words."""
+        text = self.text(name)
+        if not text or not _DECIMAL.issuperset(text.removeprefix("-")):
+            raise InvalidParameter(f"invalid resize {what} {_quote(text)}: invalid syntax")
+        if len(text) > 10 or not 0 <= int(text) < 2**32:
+            raise InvalidParameter(f"invalid resize {what} {_quote(text)}: value out of range")
+        return int(text)
+
     def time_ns(self, name: str) -> int | None:
         """A time as `seconds` or `seconds.nanoseconds`, in nanoseconds. Raises InvalidParameter."""
         text = self.text(name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote
 
 from aiohttp.web import BaseRequest, StreamResponse
@@ -10,6 +9,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from wherry.api.forms import Form
 from wherry.api.verbs import Verbs
 from wherry.api.versions import Version
+from wherry.engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Call:
     """One request, parsed as far as every route needs it. `name` is what the path calls its object by."""
 
     request: BaseRequest
-    engine: Any
+    engine: Engine
     verbs: Verbs
     version: Version
     form: Form

@@ -18,6 +18,7 @@ from wherry.api.routing import Call, RouteTable, clean, decoded_path
 from wherry.api.tls import TlsFront
 from wherry.api.verbs import Verbs
 from wherry.api.versions import served_version, split_version
+from wherry.engine.engine import Engine
 from wherry.model.errors import EngineError, NotFound
 
 # What streams, such as `logs -f`, may take to end when the daemon does (twice this at most), and verbs to finish.
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class Server:
     """Serves a table of routes on any number of sockets."""
 
-    def __init__(self, engine: object, routes: RouteTable, group: asyncio.TaskGroup) -> None:
+    def __init__(self, engine: Engine, routes: RouteTable, group: asyncio.TaskGroup) -> None:
         """Routes are given `engine`; verbs and connections live in `group`."""
         self._engine = engine
         self._routes = routes
@@ -102,7 +103,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(engine: object, routes: RouteTable) -> AsyncIterator[Server]:
+async def serving(engine: Engine, routes: RouteTable) -> AsyncIterator[Server]:
     """A server for the time of the context; leaving it ends streams and waits for verbs."""
     async with asyncio.TaskGroup() as group:
         server = Server(engine, routes, group)

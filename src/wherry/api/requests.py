@@ -1,0 +1,92 @@
+"""Bodies of requests that are no records of the engine's, and what older clients meant by theirs."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wherry.api.shape import fields_said, shape
+from wherry.api.syntax import Json
+from wherry.api.versions import Version
+from wherry.model.config import Config, CreateRequest, Healthcheck, HostConfig, MountRequest, NetworkingConfig
+from wherry.model.errors import InvalidParameter
+
+
+class ExecStart(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The body of `POST /exec/{id}/start`."""
+
+    detach: bool = False
+    tty: bool = False
+    console_size: tuple[int, int] | None = None
+
+
+class VolumeRequest(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The body of `POST /volumes/create`."""
+
+    name: str = ""
+    driver: str = ""
+    driver_opts: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class AuthRequest(Struct, frozen=True, kw_only=True):
+    """The body of `POST /auth`."""
+
+    username: str = ""
+    password: str = ""
+    serveraddress: str = ""
+    identitytoken: str = ""
+
+
+def create_request(value: Json, version: Version) -> CreateRequest:
+    """The body of `POST /containers/create`, as a client of the newest version would have written it.
+
+    Raises InvalidParameter.
+    """
+    request = shape(value, CreateRequest)
+    if not fields_said(value, Config):
+        raise InvalidParameter("config cannot be empty in order to create a container")
+    if version < (1, 44):
+        _require_one_endpoint(request.networking_config)
+        request = replace(request, healthcheck=_without_start_interval(request.healthcheck))
+    host = request.host_config or HostConfig()
+    return replace(request, host_config=_with_newer_meaning(host, version))
+
+
+def _require_one_endpoint(networking: NetworkingConfig | None) -> None:
+    names = list((networking and networking.endpoints_config) or {})
+    if len(names) > 1:
+        raise InvalidParameter(
+            f"Container cannot be created with multiple network endpoints: {', '.join(sorted(names))}"
+        )
+
+
+def _without_start_interval(healthcheck: Healthcheck | None) -> Healthcheck | None:
+    return replace(healthcheck, start_interval=0) if healthcheck else None
+
+
+def _with_newer_meaning(host: HostConfig, version: Version) -> HostConfig:
+    """Fields that did not exist in a version are dropped, defaults that were others are said (moby, 28.5)."""
+    if version < (1, 40):
+        host = replace(host, kernel_memory_tcp=0, ipc_mode=host.ipc_mode or "shareable")
+    if version < (1, 41):
+        host = replace(host, cgroupns_mode=host.cgroupns_mode or "host")
+    if version < (1, 42):
+        host = replace(host, console_size=(0, 0))
+    else:
+        host = replace(host, kernel_memory=0)
+    if version < (1, 43):
+        host = replace(host, annotations=None)
+    if host.pids_limit is not None and host.pids_limit <= 0:
+        host = replace(host, pids_limit=None)
+    mounts = host.mounts and tuple(_mount_with_newer_meaning(mount, version) for mount in host.mounts)
+    return replace(host, mounts=mounts)
+
+
+def _mount_with_newer_meaning(mount: MountRequest, version: Version) -> MountRequest:
+    if version < (1, 45) and mount.volume_options and mount.volume_options.subpath:
+        raise InvalidParameter("VolumeOptions.Subpath needs API v1.45 or newer")
+    if version < (1, 48) and mount.type == "image":
+        raise InvalidParameter('Mount type "Image" needs API v1.48 or newer')
+    if mount.bind_options is None or version >= (1, 42):
+        return mount
+    options = replace(mount.bind_options, create_mountpoint=False)
+    return replace(mount, bind_options=replace(options, non_recursive=False) if version < (1, 40) else options)

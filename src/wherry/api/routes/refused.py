@@ -1,0 +1,107 @@
+"""What Docker's API has and Wherry does not serve yet: refused by name, never mistaken for a wrong path."""
+
+from aiohttp.web import StreamResponse
+
+from wherry.api.answers import answer
+from wherry.api.routing import Call, Route, RouteTable
+from wherry.model.errors import Unavailable, Unsupported
+
+NOT_SERVED = (
+    ("GET", "/containers/{name}/changes"),
+    ("GET", "/containers/{name}/export"),
+    ("GET", "/containers/{name}/stats"),
+    ("POST", "/containers/{name}/update"),
+    ("GET", "/containers/{name}/archive"),
+    ("HEAD", "/containers/{name}/archive"),
+    ("PUT", "/containers/{name}/archive"),
+    ("POST", "/containers/prune"),
+    ("POST", "/commit"),
+    ("POST", "/build"),
+    ("POST", "/build/prune"),
+    ("POST", "/build/cancel"),
+    ("POST", "/session"),
+    ("POST", "/grpc"),
+    ("GET", "/images/search"),
+    ("POST", "/images/prune"),
+    ("GET", "/distribution/{name}/json"),
+    ("POST", "/networks/create"),
+    ("POST", "/networks/{name}/connect"),
+    ("POST", "/networks/{name}/disconnect"),
+    ("POST", "/networks/prune"),
+    ("DELETE", "/networks/{name}"),
+    ("POST", "/volumes/prune"),
+    ("PUT", "/volumes/{name}"),
+    ("GET", "/plugins/privileges"),
+    ("POST", "/plugins/pull"),
+    ("POST", "/plugins/create"),
+    ("GET", "/plugins/{name}/json"),
+    ("DELETE", "/plugins/{name}"),
+    ("POST", "/plugins/{name}/enable"),
+    ("POST", "/plugins/{name}/disable"),
+    ("POST", "/plugins/{name}/upgrade"),
+    ("POST", "/plugins/{name}/push"),
+    ("POST", "/plugins/{name}/set"),
+    ("POST", "/swarm/init"),
+    ("POST", "/swarm/join"),
+)
+
+NEEDS_SWARM = (
+    ("GET", "/swarm"),
+    ("POST", "/swarm/leave"),
+    ("POST", "/swarm/update"),
+    ("GET", "/swarm/unlockkey"),
+    ("POST", "/swarm/unlock"),
+    ("GET", "/nodes"),
+    ("GET", "/nodes/{name}"),
+    ("DELETE", "/nodes/{name}"),
+    ("POST", "/nodes/{name}/update"),
+    ("GET", "/services"),
+    ("POST", "/services/create"),
+    ("GET", "/services/{name}"),
+    ("DELETE", "/services/{name}"),
+    ("POST", "/services/{name}/update"),
+    ("GET", "/services/{name}/logs"),
+    ("GET", "/tasks"),
+    ("GET", "/tasks/{name}"),
+    ("GET", "/tasks/{name}/logs"),
+    ("GET", "/secrets"),
+    ("POST", "/secrets/create"),
+    ("GET", "/secrets/{name}"),
+    ("DELETE", "/secrets/{name}"),
+    ("POST", "/secrets/{name}/update"),
+    ("GET", "/configs"),
+    ("POST", "/configs/create"),
+    ("GET", "/configs/{name}"),
+    ("DELETE", "/configs/{name}"),
+    ("POST", "/configs/{name}/update"),
+)
+
+NO_SWARM = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+    "to connect this node to swarm and try again."
+)
+
+routes = RouteTable()
+
+
+@routes.route("GET", "/plugins")
+async def list_plugins(_call: Call) -> StreamResponse:
+    """`docker plugin ls`: there are none."""
+    return answer([])
+
+
+async def _say_no_swarm(_call: Call) -> StreamResponse:
+    raise Unavailable(NO_SWARM)
+
+
+def _refusing(method: str, pattern: str) -> Route:
+    async def refuse(_call: Call) -> StreamResponse:
+        raise Unsupported(f"{method} {pattern.replace('{name}', '{id}')} is not served by Wherry yet")
+
+    return refuse
+
+
+for _method, _pattern in NOT_SERVED:
+    routes.add(_method, _pattern, _refusing(_method, _pattern))
+for _method, _pattern in NEEDS_SWARM:
+    routes.add(_method, _pattern, _say_no_swarm)

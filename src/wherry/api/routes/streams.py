@@ -1,0 +1,148 @@
+"""Routes of a container's streams: attach, with or without a websocket, and logs."""
+
+import asyncio
+import socket
+from functools import partial
+
+from aiohttp import WSMsgType
+from aiohttp.web import StreamResponse, WebSocketResponse
+
+from wherry.api.answers import send
+from wherry.api.detachkeys import detach_key_bytes
+from wherry.api.hijack import MULTIPLEXED, RAW, hijack
+from wherry.api.routing import Call, RouteTable
+from wherry.drivers.driver import Session
+from wherry.engine.attach import attach
+from wherry.engine.attach import prepare as prepare_attach
+from wherry.engine.logs import LogQuery
+from wherry.engine.logs import prepare as prepare_logs
+from wherry.model.container import Container
+from wherry.model.errors import InvalidParameter
+
+CHUNK_BYTES = 64 * 1024
+
+routes = RouteTable()
+
+
+@routes.route("POST", "/containers/{name}/attach")
+async def attach_one(call: Call) -> StreamResponse:
+    """`docker attach`, and the first thing that `docker run` does."""
+    keys = _detach_keys(call)
+    container = prepare_attach(call.engine, call.name)
+    takeover = partial(_hand_over, call, container, keys)
+    framed = not container.config.tty
+    return await hijack(call, takeover, content_type=_content_type(call, framed=framed), framed=framed)
+
+
+@routes.route("GET", "/containers/{name}/attach/ws")
+async def attach_by_websocket(call: Call) -> StreamResponse:
+    """Attach for browsers: messages in, messages out, no frames."""
+    if call.request.headers.get("Upgrade", "").lower() != "websocket":
+        raise InvalidParameter("not websocket protocol")
+    keys = _detach_keys(call)
+    container = prepare_attach(call.engine, call.name)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near:
+        session = _session(call, container, far, keys, framed=False)
+        messages = WebSocketResponse()
+        await messages.prepare(call.request)
+        await attach(call.engine, container.id, session)
+        await _bridge(messages, near)
+    return messages
+
+
+@routes.route("GET", "/containers/{name}/logs")
+async def logs_of_one(call: Call) -> StreamResponse:
+    """`docker logs`."""
+    form = call.form
+    if not (form.flag("stdout") or form.flag("stderr")):
+        raise InvalidParameter("Bad parameters: you must choose at least one stream")
+    query = LogQuery(
+        stdout=form.flag("stdout"),
+        stderr=form.flag("stderr"),
+        since_ns=form.time_ns("since"),
+        until_ns=form.time_ns("until"),
+        tail=_tail(form.text("tail")),
+        follow=form.flag("follow"),
+        timestamps=form.flag("timestamps"),
+        details=form.flag("details"),
+    )
+    stream = await prepare_logs(call.engine, call.name, query)
+    framed = not stream.tty and call.version >= (1, 42)
+    return await send(call.request, stream, content_type=MULTIPLEXED if framed else RAW)
+
+
+async def _hand_over(call: Call, container: Container, keys: bytes, client: socket.socket) -> None:
+    if call.form.flag("logs"):
+        await _replay(call, container, client)
+    if not call.form.flag("stream"):
+        client.close()
+        return
+    session = _session(call, container, client, keys, framed=not container.config.tty)
+    await attach(call.engine, container.id, session)
+
+
+async def _replay(call: Call, container: Container, client: socket.socket) -> None:
+    """What was logged so far. What is written between this and the attach itself may be missing, as with dockerd."""
+    query = LogQuery(stdout=call.form.flag("stdout"), stderr=call.form.flag("stderr"))
+    loop = asyncio.get_running_loop()
+    try:
+        async for chunk in await prepare_logs(call.engine, container.id, query):
+            await loop.sock_sendall(client, chunk)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _session(call: Call, container: Container, client: socket.socket, keys: bytes, *, framed: bool) -> Session:
+    form, config = call.form, container.config
+    return Session(
+        socket=client,
+        stdin=form.flag("stdin") and config.open_stdin,
+        stdout=form.flag("stdout"),
+        stderr=form.flag("stderr"),
+        framed=framed,
+        # Without a terminal the keys are ordinary bytes of somebody's data.
+        detach_keys=keys if config.tty else b"",
+    )
+
+
+def _content_type(call: Call, *, framed: bool) -> str:
+    """Only those who upgrade are told of frames, and only since 1.42."""
+    upgrades = "upgrade" in call.request.headers.get("Connection", "").lower()
+    return MULTIPLEXED if framed and upgrades and call.version >= (1, 42) else RAW
+
+
+def _detach_keys(call: Call) -> bytes:
+    text = call.form.text("detachKeys")
+    try:
+        return detach_key_bytes(text)
+    except ValueError:
+        raise InvalidParameter(f"Invalid detach keys ({text}) provided") from None
+
+
+def _tail(text: str) -> int | None:
+    """How many lines; None for all, which is also what anything but a number means."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+async def _bridge(messages: WebSocketResponse, near: socket.socket) -> None:
+    """Move bytes until the process ends; a client that goes away ends the session only."""
+    inward = asyncio.ensure_future(_from_client(messages, near))
+    try:
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(near, CHUNK_BYTES):
+            await messages.send_bytes(data)
+        await messages.close()
+    finally:
+        inward.cancel()
+
+
+async def _from_client(messages: WebSocketResponse, near: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    async for message in messages:
+        if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+            data = message.data.encode() if isinstance(message.data, str) else message.data
+            await loop.sock_sendall(near, data)
+    near.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,67 @@
+"""Routes of the engine as a whole."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp.web import Response, StreamResponse
+
+from wherry.api.answers import COMMON_HEADERS, Wire, answer, send_lines
+from wherry.api.routing import Call, RouteTable
+from wherry.api.views.event import event_view
+from wherry.api.views.info import info_view
+from wherry.engine.events import subscribe
+from wherry.engine.system import info, version
+from wherry.model.clock import NANOSECONDS
+from wherry.model.errors import InvalidParameter
+from wherry.model.event import Event
+
+# No Builder-Version: clients that read `2` there send their builds to BuildKit's endpoints.
+PING_HEADERS = {
+    **COMMON_HEADERS,
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Content-Type": "text/plain; charset=utf-8",
+    "Pragma": "no-cache",
+    "Swarm": "inactive",
+}
+
+routes = RouteTable()
+
+
+@routes.route("GET", "/_ping")
+async def ping(_call: Call) -> StreamResponse:
+    """Whether somebody is there, and which versions it speaks."""
+    return Response(body=b"OK", headers=PING_HEADERS)
+
+
+@routes.route("HEAD", "/_ping")
+async def ping_head(_call: Call) -> StreamResponse:
+    """The same without a body, and saying so: clients complain of bytes that they did not ask for."""
+    return Response(headers={**PING_HEADERS, "Content-Length": "0"})
+
+
+@routes.route("GET", "/version")
+async def show_version(call: Call) -> StreamResponse:
+    """`docker version`."""
+    return answer(version(call.engine))
+
+
+@routes.route("GET", "/info")
+async def show_info(call: Call) -> StreamResponse:
+    """`docker info`."""
+    return answer(info_view(info(call.engine), call.version))
+
+
+@routes.route("GET", "/events")
+async def follow_events(call: Call) -> StreamResponse:
+    """`docker events`."""
+    form = call.form
+    since_ns, until_ns = form.time_ns("since"), form.time_ns("until")
+    if since_ns is not None and until_ns is not None and since_ns > until_ns:
+        since, until = since_ns // NANOSECONDS, until_ns // NANOSECONDS
+        raise InvalidParameter(f"`since` time ({since}) cannot be after `until` time ({until})")
+    events = subscribe(call.engine, since_ns=since_ns, until_ns=until_ns, filters=form.filters())
+    return await send_lines(call.request, _views(events))
+
+
+async def _views(events: AsyncIterator[Event]) -> AsyncIterator[Wire]:
+    async for event in events:
+        yield event_view(event)

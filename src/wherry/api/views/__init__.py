@@ -1,0 +1,1 @@
+"""Records of the engine as the API has them on its wire, newest version first."""

@@ -1,0 +1,166 @@
+"""Containers on the wire: `docker ps`, `docker inspect`, execs."""
+
+from typing import Any
+
+from wherry.api.views.config import config_view, host_config_view
+from wherry.api.views.durations import human_duration
+from wherry.api.views.network_settings import network_settings_view, networks_view, ports_view
+from wherry.engine.exec_record import Exec
+from wherry.engine.inspect import Inspection
+from wherry.engine.listing import Summary
+from wherry.engine.sizes import Sizes
+from wherry.model.clock import NANOSECONDS, NEVER, rfc3339
+from wherry.model.container import Container, State
+from wherry.model.state import Status
+from wherry.model.volume import MountPoint
+
+
+def summary_view(summary: Summary, *, now_ns: int) -> dict[str, Any]:
+    """One row of `GET /containers/json`. The status counts from `now_ns`."""
+    container = summary.container
+    return {
+        "Id": container.id,
+        "Names": [f"/{container.name}"],
+        "Image": container.image_name,
+        "ImageID": container.image_id,
+        "Command": _command(container),
+        "Created": container.created_ns // NANOSECONDS,
+        "Ports": ports_view(container),
+        **_sizes(summary.sizes, omit_zero=True),
+        "Labels": container.config.labels or {},
+        "State": str(container.state.status),
+        "Status": status_words(container.state, now_ns=now_ns),
+        "HostConfig": _summary_host_config(container),
+        "NetworkSettings": {"Networks": networks_view(container)},
+        "Mounts": [mount_view(mount) for mount in container.mounts],
+    }
+
+
+def inspection_view(inspection: Inspection, *, sandbox_key: str) -> dict[str, Any]:
+    """The body of `GET /containers/{id}/json`. `sandbox_key` is the path of its network namespace."""
+    container = inspection.container
+    return {
+        "Id": container.id,
+        "Created": rfc3339(container.created_ns),
+        "Path": container.path,
+        "Args": list(container.args),
+        "State": state_view(container.state),
+        "Image": container.image_id,
+        "ResolvConfPath": inspection.resolv_conf_path,
+        "HostnamePath": inspection.hostname_path,
+        "HostsPath": inspection.hosts_path,
+        "LogPath": inspection.log_path,
+        "Name": f"/{container.name}",
+        "RestartCount": container.state.restart_count,
+        "Driver": container.storage_driver,
+        "Platform": container.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": list(inspection.exec_ids) or None,
+        "HostConfig": host_config_view(container.host_config),
+        "GraphDriver": {"Data": inspection.graph_data or None, "Name": inspection.graph_driver},
+        **_sizes(inspection.sizes, omit_zero=False),
+        "Mounts": [mount_view(mount) for mount in container.mounts],
+        "Config": config_view(container.config),
+        "NetworkSettings": network_settings_view(container, sandbox_key=sandbox_key),
+    }
+
+
+def state_view(state: State) -> dict[str, Any]:
+    """`State` with the flags that Docker derives its status from."""
+    restarting = state.status is Status.RESTARTING
+    return {
+        "Status": str(state.status),
+        "Running": state.is_alive or restarting,
+        "Paused": state.status is Status.PAUSED,
+        "Restarting": restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status is Status.DEAD,
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339(state.started_ns),
+        "FinishedAt": rfc3339(state.finished_ns),
+    }
+
+
+def status_words(state: State, *, now_ns: int) -> str:
+    """`Up 3 minutes (Paused)` and the like (moby container.State.String)."""
+    since_start = human_duration(now_ns - state.started_ns)
+    since_end = human_duration(now_ns - state.finished_ns)
+    match state.status:
+        case Status.RUNNING:
+            return f"Up {since_start}"
+        case Status.PAUSED:
+            return f"Up {since_start} (Paused)"
+        case Status.RESTARTING:
+            return f"Restarting ({state.exit_code}) {since_end} ago"
+        case Status.REMOVING:
+            return "Removal In Progress"
+        case Status.DEAD:
+            return "Dead"
+        case Status.EXITED if state.finished_ns != NEVER:
+            return f"Exited ({state.exit_code}) {since_end} ago"
+        case Status.CREATED:
+            return "Created"
+        case _:
+            return ""
+
+
+def mount_view(mount: MountPoint) -> dict[str, Any]:
+    """One of a container's `Mounts`."""
+    return {
+        "Type": mount.kind,
+        **({"Name": mount.name} if mount.name else {}),
+        "Source": mount.source,
+        "Destination": mount.destination,
+        **({"Driver": mount.driver} if mount.driver else {}),
+        "Mode": mount.mode,
+        "RW": mount.writable,
+        "Propagation": mount.propagation,
+    }
+
+
+def exec_view(record: Exec) -> dict[str, Any]:
+    """The body of `GET /exec/{id}/json`."""
+    request = record.request
+    entrypoint, *arguments = request.cmd or ("",)
+    return {
+        "ID": record.id,
+        "Running": record.running,
+        "ExitCode": record.exit_code,
+        "ProcessConfig": {
+            "tty": request.tty,
+            "entrypoint": entrypoint,
+            "arguments": arguments,
+            "privileged": request.privileged,
+            **({"user": request.user} if request.user else {}),
+            **({"workingDir": request.working_dir} if request.working_dir else {}),
+        },
+        "OpenStdin": request.attach_stdin,
+        "OpenStderr": request.attach_stderr,
+        "OpenStdout": request.attach_stdout,
+        "CanRemove": False,
+        "ContainerID": record.container_id,
+        "DetachKeys": "",
+        "Pid": record.pid,
+    }
+
+
+def _command(container: Container) -> str:
+    words = (container.path, *(f"'{word}'" if " " in word else word for word in container.args))
+    return " ".join(words)
+
+
+def _summary_host_config(container: Container) -> dict[str, Any]:
+    annotations = container.host_config.annotations
+    mode = container.host_config.network_mode
+    return {"NetworkMode": mode, **({"Annotations": annotations} if annotations else {})}
+
+
+def _sizes(sizes: Sizes | None, *, omit_zero: bool) -> dict[str, int]:
+    if sizes is None:
+        return {}
+    wire = {"SizeRw": sizes.own, "SizeRootFs": sizes.whole}
+    return {name: size for name, size in wire.items() if size or not omit_zero}

@@ -1,0 +1,128 @@
+"""A container's `NetworkSettings` and `Ports`: what is attached while it runs, what was asked for while it does not."""
+
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from wherry.model.config import EndpointRequest
+from wherry.model.container import Container
+from wherry.model.network import Attachment, Endpoint, PublishedPort
+
+_NO_ENDPOINT = Endpoint(id="", network_id="", network_name="")
+_DEFAULT_NETWORK = "bridge"
+
+
+def network_settings_view(container: Container, *, sandbox_key: str) -> dict[str, Any]:
+    """What inspect shows. `sandbox_key` is the path of the network namespace, empty for none.
+
+    The fields beside Networks are those of the default bridge, for clients from before there were several networks.
+    """
+    endpoint = next((one for one in _endpoints(container) if one.network_name == _DEFAULT_NETWORK), _NO_ENDPOINT)
+    attachment = container.attachment
+    return {
+        "Bridge": "",
+        "SandboxID": attachment.sandbox_id if attachment else "",
+        "SandboxKey": sandbox_key if attachment else "",
+        "Ports": _port_map(container),
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": endpoint.id,
+        **_addresses(endpoint),
+        "MacAddress": endpoint.mac_address,
+        "Networks": networks_view(container),
+    }
+
+
+def networks_view(container: Container) -> dict[str, Any]:
+    """A container's place on each of its networks, by the network's name."""
+    asked = container.networking.endpoints_config or {}
+    found = {endpoint.network_name: endpoint for endpoint in _endpoints(container)}
+    names = [*found, *(name for name in asked if name not in found)]
+    if not names and (mode := _own_network(container)):
+        names = [mode]
+    return {name: _endpoint_view(asked.get(name), found.get(name, _NO_ENDPOINT)) for name in names}
+
+
+def ports_view(container: Container) -> list[dict[str, Any]]:
+    """The `Ports` of the list of containers: published ones, then those that are merely exposed."""
+    published = [_published_view(port) for port in _published(container)]
+    bare = [key for key, bindings in _port_map(container).items() if bindings is None]
+    exposed = [{"PrivatePort": int(number), "Type": kind} for number, _, kind in (key.partition("/") for key in bare)]
+    return sorted([*exposed, *published], key=itemgetter("PrivatePort"))
+
+
+def _endpoints(container: Container) -> Iterable[Endpoint]:
+    return container.attachment.endpoints if container.attachment else ()
+
+
+def _published(container: Container) -> Iterable[PublishedPort]:
+    return container.attachment.ports if container.attachment else ()
+
+
+def _own_network(container: Container) -> str:
+    """The network that the mode names; none for a container in another's network."""
+    mode = container.host_config.network_mode
+    if mode.startswith("container:"):
+        return ""
+    return _DEFAULT_NETWORK if mode in {"", "default"} else mode
+
+
+def _endpoint_view(asked: EndpointRequest | None, found: Endpoint) -> dict[str, Any]:
+    wish = asked or EndpointRequest()
+    return {
+        "IPAMConfig": msgspec.to_builtins(wish.ipam_config),
+        "Links": _list(wish.links),
+        "Aliases": _list(wish.aliases),
+        "MacAddress": found.mac_address or wish.mac_address,
+        "DriverOpts": wish.driver_opts,
+        "GwPriority": wish.gw_priority,
+        "NetworkID": found.network_id,
+        "EndpointID": found.id,
+        **_addresses(found),
+        "DNSNames": None,
+    }
+
+
+def _addresses(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "Gateway": endpoint.gateway,
+        "IPAddress": endpoint.ip_address,
+        "IPPrefixLen": endpoint.ip_prefix,
+        "IPv6Gateway": endpoint.ipv6_gateway,
+        "GlobalIPv6Address": endpoint.ipv6_address,
+        "GlobalIPv6PrefixLen": endpoint.ipv6_prefix,
+    }
+
+
+def _list(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
+
+
+def _port_map(container: Container) -> dict[str, list[dict[str, str]] | None]:
+    if not _has_own_ports(container.attachment):
+        return {}
+    ports: dict[str, list[dict[str, str]] | None] = dict.fromkeys(sorted(container.config.exposed_ports or {}))
+    for port in _published(container):
+        key = f"{port.container_port}/{port.protocol}"
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        ports[key] = [*(ports.get(key) or []), binding]
+    return ports
+
+
+def _has_own_ports(attachment: Attachment | None) -> bool:
+    """Ports mean something on a bridge only, not on the host's own network or without any."""
+    return attachment is not None and any(endpoint.ip_address for endpoint in attachment.endpoints)
+
+
+def _published_view(port: PublishedPort) -> dict[str, Any]:
+    return {
+        "IP": port.host_ip,
+        "PrivatePort": port.container_port,
+        "PublicPort": port.host_port,
+        "Type": port.protocol,
+    }
