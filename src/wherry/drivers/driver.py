@@ -49,7 +49,7 @@ class StartFailed(EngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitStatus:
-    """How a process ended: 0-255, 128+n by signal n; when (ns since the epoch); whether the kernel ran out of memory."""
+    """How a process ended: 0-255, 128+n by signal n; when, in ns since the epoch; whether memory ran out."""
 
     code: int
     finished_ns: int
@@ -58,12 +58,16 @@ class ExitStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPlan:
-    """How a monitor writes a container's output: the driver's name, its file, rotation. `json-file` or `none`."""
+    """How a monitor writes a container's output: the driver's name, its file, rotation. `json-file` or `none`.
+
+    `attributes` are written into each record (`attrs`): what the log options `labels`, `env`, `tag` select.
+    """
 
     driver: str
     path: str = ""
     bytes_max: int | None = None
     files_max: int = 1
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

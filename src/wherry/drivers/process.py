@@ -1,0 +1,322 @@
+"""Processes of the native driver: what the daemon holds of a container that lives under its monitor."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from wherry.drivers.channel import Channel
+from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, Session, StartFailed
+from wherry.model.errors import EngineError, Unavailable
+from wherry.monitor import wire
+from wherry.monitor.messages import (
+    Attach,
+    Exec,
+    ExecExited,
+    Executing,
+    Exited,
+    ExitRecord,
+    Freeze,
+    FromMonitor,
+    Hello,
+    ListPids,
+    Pids,
+    Refused,
+    Resize,
+    Running,
+    SessionPlan,
+    Signal,
+    StdinClosed,
+    Thaw,
+    ToMonitor,
+    Trouble,
+    read_from_monitor,
+)
+
+_LOG = logging.getLogger(__name__)
+KILLED = 137
+
+Question = Callable[[int], ToMonitor]
+
+
+def plan_of(session: Session) -> SessionPlan:
+    """A session as monitors are told of it."""
+    return SessionPlan(
+        stdin=session.stdin,
+        stdout=session.stdout,
+        stderr=session.stderr,
+        framed=session.framed,
+        detach_keys=session.detach_keys,
+    )
+
+
+def status_of(record: ExitRecord) -> ExitStatus:
+    """An exit record as the engine reads it."""
+    return ExitStatus(code=record.code, finished_ns=record.finished_ns, oom_killed=record.oom_killed)
+
+
+class NativeExec:
+    """An exec; `wherry.drivers.driver.ExecProcess`."""
+
+    def __init__(self, process: "NativeProcess", exec_id: str) -> None:
+        """Not running yet."""
+        self._process = process
+        self._id = exec_id
+        self._pid = 0
+        self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int:
+        """Its pid on the host."""
+        return self._pid
+
+    async def wait(self) -> ExitStatus:
+        """Wait for its end."""
+        return await asyncio.shield(self._ended)
+
+    async def resize(self, *, height: int, width: int) -> None:
+        """Set the size of its terminal in characters. Raises ProcessGone."""
+        await self._process.ask(lambda serial: Resize(serial=serial, height=height, width=width, exec_id=self._id))
+
+    def started(self, pid: int) -> None:
+        """It runs."""
+        self._pid = pid
+
+    def settle(self, status: ExitStatus) -> None:
+        """It ended."""
+        if not self._ended.done():
+            self._ended.set_result(status)
+
+
+class NativeProcess:
+    """A container; `wherry.drivers.driver.Process`. `replace` finds it another monitor when its own is gone."""
+
+    def __init__(
+        self, container_id: str, directory: int, *, held: tuple[int, ...], replace: Callable[["NativeProcess"], None]
+    ) -> None:
+        """Take over the runtime directory's descriptor and the `held` ones."""
+        self.id = container_id
+        self.directory = directory
+        self.held = held
+        self.spares: dict[str, int] = {}
+        self._replace = replace
+        self._channel: Channel[FromMonitor] | None = None
+        self._pid = 0
+        self._started_ns = 0
+        self._execs: dict[str, NativeExec] = {}
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[ExitStatus] = loop.create_future()
+        self._first_word: asyncio.Future[FromMonitor] = loop.create_future()
+
+    @property
+    def pid(self) -> int:
+        """Its pid on the host."""
+        return self._pid
+
+    @property
+    def started_ns(self) -> int:
+        """When the user's program was executed, in ns since the epoch."""
+        return self._started_ns
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its status is known."""
+        return self._ended.done()
+
+    async def wait(self) -> ExitStatus:
+        """Wait for the end; all its output is logged and on its way to its sessions when this returns."""
+        return await asyncio.shield(self._ended)
+
+    async def attach(self, session: Session) -> None:
+        """Hand a client's socket over. Raises ProcessGone."""
+        plan = plan_of(session)
+        with session.socket:
+            await self.ask(lambda serial: Attach(serial=serial, session=plan), (session.socket.fileno(),))
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the first process. Raises ProcessGone."""
+        await self.ask(lambda serial: Signal(serial=serial, number=number))
+
+    async def resize(self, *, height: int, width: int) -> None:
+        """Set the size of its terminal in characters. Raises ProcessGone."""
+        await self.ask(lambda serial: Resize(serial=serial, height=height, width=width))
+
+    async def exec(self, birth: ExecBirth) -> NativeExec:
+        """Start a further process. Raises StartFailed, ProcessGone, Unavailable when its monitor is killed."""
+        running = self._execs[birth.id] = NativeExec(self, birth.id)
+        session = birth.session
+        plan = plan_of(session) if session else None
+        try:
+            answer = await self.ask(
+                lambda serial: Exec(
+                    serial=serial,
+                    id=birth.id,
+                    process=birth.process,
+                    session=plan,
+                    open_stdin=birth.open_stdin,
+                    terminal_size=birth.terminal_size,
+                ),
+                (session.socket.fileno(),) if session else (),
+                again=False,
+            )
+            assert isinstance(answer, Executing)
+            running.started(answer.pid)
+        except BaseException:
+            self._execs.pop(birth.id, None)
+            raise
+        finally:
+            if session:
+                session.socket.close()
+        return running
+
+    async def pause(self) -> None:
+        """Freeze every process. Raises ProcessGone."""
+        await self.ask(lambda serial: Freeze(serial=serial))
+
+    async def resume(self) -> None:
+        """Thaw. Raises ProcessGone."""
+        await self.ask(lambda serial: Thaw(serial=serial))
+
+    async def pids(self) -> list[int]:
+        """Everything that runs in the container. Raises ProcessGone."""
+        answer = await self.ask(lambda serial: ListPids(serial=serial))
+        assert isinstance(answer, Pids)
+        return list(answer.pids)
+
+    async def ask(self, question: Question, fds: tuple[int, ...] = (), *, again: bool = True) -> FromMonitor:
+        """Ask the monitor; when it is killed meanwhile, its successor, unless `again` is false."""
+        while True:
+            await self._met()
+            assert self._channel is not None
+            try:
+                answer, received = await self._channel.ask(question, fds)
+            except wire.ConnectionLost:
+                if again:
+                    continue
+                raise Unavailable(f"the monitor of container {self.id} was killed") from None
+            if isinstance(answer, Running):
+                self._take(answer, received)
+            if isinstance(answer, Refused):
+                raise self._error(answer)
+            return answer
+
+    def connect(self, connection: socket.socket) -> None:
+        """Talk to a monitor from now on."""
+        self._channel = Channel(connection, read_from_monitor, on_told=self._hear, on_lost=self._lost)
+
+    async def begun(self) -> Running:
+        """The monitor's first word. Raises StartFailed, ConnectionLost."""
+        word = await self._first_word
+        if isinstance(word, Refused):
+            raise StartFailed(word.message, word.exit_code)
+        assert isinstance(word, Running)
+        return word
+
+    async def greet(self) -> None:
+        """Ask a monitor that was there before who it is. Raises ConnectionLost, EngineError."""
+        assert self._channel is not None
+        answer, fds = await self._channel.ask(lambda serial: Hello(serial=serial))
+        if isinstance(answer, Refused):
+            raise self._error(answer)
+        assert isinstance(answer, Running)
+        self._take(answer, fds)
+
+    def forget_monitor(self) -> None:
+        """The monitor is gone; another one is to come."""
+        self._channel = None
+        self._first_word = asyncio.get_running_loop().create_future()
+
+    def settle(self, status: ExitStatus) -> None:
+        """It ended. Its spare descriptors, which may keep ports and pipes, are closed."""
+        if self._ended.done():
+            return
+        self._ended.set_result(status)
+        if not self._first_word.done():
+            self._first_word.set_exception(wire.ConnectionLost("the container has ended"))
+            self._first_word.exception()  # whoever waits for it gets it; nobody need
+        for running in self._execs.values():
+            running.settle(ExitStatus(code=KILLED, finished_ns=status.finished_ns))
+        self._close_spares()
+        wire.close_all(self.held)
+        self.held = ()
+
+    def reaped(self, pid: int, code: int, finished_ns: int) -> None:
+        """An exec whose monitor was killed ended."""
+        for running in self._execs.values():
+            if running.pid == pid:
+                running.settle(ExitStatus(code=code, finished_ns=finished_ns))
+
+    def close(self) -> None:
+        """Let go of everything; the container stays."""
+        self._replace = _ignore
+        if self._channel:
+            self._channel.close()
+        self._close_spares()
+        wire.close_all(self.held)
+        self.held = ()
+        if self.directory >= 0:
+            os.close(self.directory)
+            self.directory = -1
+
+    async def _met(self) -> None:
+        """Wait until a monitor is there. Raises ProcessGone."""
+        while not (self._channel and self._channel.is_open):
+            if self._ended.done():
+                break
+            await asyncio.wait((self._first_word, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            raise ProcessGone(f"container {self.id} is not running")
+
+    def _hear(self, message: FromMonitor, fds: list[int]) -> None:
+        match message:
+            case Running():
+                self._take(message, fds)
+                self._say(message)
+            case Refused():
+                self._say(message)
+            case Exited():
+                self.settle(status_of(message.status))
+            case ExecExited():
+                running = self._execs.pop(message.id, None)
+                if running:
+                    running.settle(status_of(message.status))
+            case StdinClosed():
+                # Ours is the last descriptor that keeps the container from seeing the end of its input.
+                if "stdin" in self.spares:
+                    os.close(self.spares.pop("stdin"))
+            case Trouble():
+                _LOG.warning("%s", message.message)
+
+    def _say(self, word: FromMonitor) -> None:
+        if not self._first_word.done():
+            self._first_word.set_result(word)
+
+    def _take(self, running: Running, fds: list[int]) -> None:
+        self._pid, self._started_ns = running.pid, running.started_ns
+        self._close_spares()
+        self.spares = dict(zip(running.spares, fds, strict=False))
+        wire.close_all(self.held)
+        self.held = tuple(fds[len(running.spares) :])
+
+    def _close_spares(self) -> None:
+        wire.close_all([*self.spares.values()])
+        self.spares = {}
+
+    def _lost(self) -> None:
+        if not self._first_word.done():
+            self._first_word.set_exception(wire.ConnectionLost("the monitor is gone"))
+            self._first_word.exception()
+        if not self._ended.done():
+            self._replace(self)
+
+    def _error(self, refused: Refused) -> EngineError:
+        if refused.gone:
+            return ProcessGone(refused.message)
+        if refused.exit_code:
+            return StartFailed(refused.message, refused.exit_code)
+        return EngineError(refused.message)
+
+
+def _ignore(_: NativeProcess) -> None:
+    """Nothing is to be done."""

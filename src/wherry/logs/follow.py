@@ -1,0 +1,92 @@
+"""Following a log: inotify says when there is more, also in the file that comes after a rotation."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable
+
+from wherry.linux import inotify
+from wherry.logs.files import OpenFile, is_current, open_log
+
+_MASK = inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO | inotify.IN_DELETE | inotify.IN_ONLYDIR
+_NS_PER_SECOND = 1_000_000_000
+
+
+class Follower:
+    """Watches a log's directory from its making on."""
+
+    def __init__(self, path: str, ended: Awaitable[object] | None, *, until_ns: int = 0) -> None:
+        """Begin to watch. `ended` is the container's end. Raises OSError."""
+        self._path = path
+        self._name = os.path.basename(path).encode()
+        self._until_ns = until_ns
+        self._more = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._fd = inotify.open_inotify()
+        try:
+            inotify.add_watch(self._fd, os.path.dirname(path), _MASK)
+        except OSError:
+            os.close(self._fd)
+            raise
+        self._loop.add_reader(self._fd, self._notice)
+        self._ended = asyncio.ensure_future(_watch(ended)) if ended is not None else None
+
+    async def goes_on(self, files: list[OpenFile]) -> AsyncIterator[OpenFile]:
+        """A file each time there may be more in it, until the container's end. `files` has what is open."""
+        while True:
+            is_last_look = self._is_over()
+            self._more.clear()
+            for file in files:
+                file.look_again()
+                yield file
+            while not files or not is_current(self._path, files[-1]):
+                for file in files[-1:]:  # what was written right before its rotation
+                    file.look_again()
+                    yield file
+                newer = open_log(self._path, known=files[-1].inode if files else 0)
+                if not newer:
+                    break
+                _replace(files, newer)
+                for file in newer:
+                    yield file
+            if is_last_look:
+                return
+            await self._wait()
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        if self._ended and not self._ended.done():
+            self._ended.cancel()
+            await asyncio.gather(self._ended, return_exceptions=True)
+
+    def _notice(self) -> None:
+        events = inotify.read_events(self._fd)
+        if any(event.name == self._name or event.mask & inotify.IN_Q_OVERFLOW for event in events):
+            self._more.set()
+
+    def _is_over(self) -> bool:
+        return bool(self._ended and self._ended.done()) or 0 < self._until_ns < time.time_ns()
+
+    async def _wait(self) -> None:
+        """Until there is more, the container has ended, or `until_ns` is over."""
+        more = asyncio.ensure_future(self._more.wait())
+        waited = {more, self._ended} if self._ended else {more}
+        timeout = (self._until_ns - time.time_ns()) / _NS_PER_SECOND if self._until_ns else None
+        try:
+            await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            more.cancel()
+
+
+async def _watch(ended: Awaitable[object]) -> None:
+    # A future may be waited for by others: it must not be cancelled with us.
+    await (asyncio.shield(ended) if asyncio.isfuture(ended) else ended)
+
+
+def _replace(files: list[OpenFile], newer: list[OpenFile]) -> None:
+    """Follow the newest; those in between are read once, and closed with it."""
+    for file in files:
+        file.close()
+    files[:] = newer

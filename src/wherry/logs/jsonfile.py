@@ -1,0 +1,132 @@
+"""Reading Docker's json-file logs: backwards for the tail, forwards in batches, and on and on while followed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
+
+import msgspec
+
+from wherry.logs.driver import LogLine, LogQuery
+from wherry.logs.files import OpenFile, open_log
+from wherry.logs.follow import Follower
+from wherry.model.clock import rfc3339
+
+_READ_BYTES = 262144
+# A record holds at most 16 KiB of output, six bytes for each at worst; what is longer was not written by us.
+_LINE_BYTES_MAX = 1048576
+
+_decode_line = msgspec.json.Decoder(LogLine).decode
+_decode_lines = msgspec.json.Decoder(LogLine).decode_lines
+
+
+class JsonFileLogs:
+    """`wherry.logs.driver.LogReader` of the driver `json-file`."""
+
+    name = "json-file"
+
+    async def read(
+        self, path: str, query: LogQuery, *, ended: Awaitable[object] | None = None
+    ) -> AsyncIterator[list[LogLine]]:
+        """The lines that are wanted, in batches. Raises OSError."""
+        wanted = _Wanted(query)
+        # The follower watches before the files are opened: nothing can be written between.
+        follower = Follower(path, ended, until_ns=query.until_ns) if query.follow else None
+        files: list[OpenFile] = []
+        try:
+            files = open_log(path)
+            _skip(files, query.tail)
+            async for batch in _batches(files, wanted):
+                yield batch
+            if follower:
+                async for file in follower.goes_on(files):
+                    async for batch in _batches([file], wanted, close=False):
+                        yield batch
+                    if wanted.is_over:
+                        break
+        finally:
+            if follower:
+                await follower.close()
+            for file in files:
+                file.close()
+
+
+class _Wanted:
+    """The conditions of a query. Times are compared as text: without zeros at the end and without Z they sort."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._since = rfc3339(query.since_ns)[:-1] if query.since_ns else ""
+        self._until = rfc3339(query.until_ns)[:-1] if query.until_ns else ""
+        self._streams = {"stdout"} if query.stdout else set()
+        self._streams |= {"stderr"} if query.stderr else set()
+        self._all = query.stdout and query.stderr and not self._since and not self._until
+        self.is_over = False
+        self.rests: dict[int, bytes] = {}
+
+    def choose(self, lines: list[LogLine]) -> list[LogLine]:
+        """Those that are wanted; `is_over` when what follows cannot be."""
+        if self._all:
+            return lines
+        chosen = []
+        for line in lines:
+            time = line.time[:-1]
+            if self._until and time > self._until:
+                self.is_over = True
+                break
+            if line.stream in self._streams and time >= self._since:
+                chosen.append(line)
+        return chosen
+
+
+async def _batches(files: list[OpenFile], wanted: _Wanted, *, close: bool = True) -> AsyncIterator[list[LogLine]]:
+    """What is in the files, from the oldest on; all but the last are closed on the way."""
+    for file in list(files):
+        for data in _whole_lines(file, wanted.rests):
+            lines = wanted.choose(_decode(data))
+            if lines:
+                yield lines
+            if wanted.is_over:
+                return
+            await asyncio.sleep(0)  # a long log must not keep others waiting
+        if close and file is not files[-1]:
+            files.remove(file)
+            file.close()
+
+
+def _whole_lines(file: OpenFile, rests: dict[int, bytes]) -> Iterator[bytes]:
+    """Pieces of the file that end with a record's end; what is half written is kept for the next look."""
+    rest = rests.pop(file.inode, b"")
+    while data := file.read(_READ_BYTES):
+        data = rest + data
+        end = data.rfind(b"\n") + 1
+        rest = data[end:] if len(data) - end <= _LINE_BYTES_MAX else b""
+        if end:
+            yield data[:end]
+    if rest:
+        rests[file.inode] = rest
+
+
+def _decode(data: bytes) -> list[LogLine]:
+    try:
+        return _decode_lines(data)
+    except msgspec.DecodeError:
+        return list(_decode_each(data))
+
+
+def _decode_each(data: bytes) -> Iterator[LogLine]:
+    """Slowly: what is no record is left out, such as zeros after a power cut."""
+    for line in data.split(b"\n"):
+        try:
+            yield _decode_line(line)
+        except msgspec.DecodeError:
+            continue
+
+
+def _skip(files: list[OpenFile], tail: int | None) -> None:
+    """Leave only the last so many records."""
+    if tail is None:
+        return
+    left = tail
+    for file in reversed(files):
+        if left > 0:
+            left -= file.skip_to_last(left)
+        else:
+            file.position = file.end

@@ -1,0 +1,181 @@
+"""One client's connection: output is queued and sent as it takes it, input comes in, and its end is noticed.
+
+The end of a client's input is not its end: the docker CLI half-closes at once when it has no input to give. A unix
+socket reports a full close as a hang-up; a TCP peer that is gone is found by keepalive or by the next write.
+"""
+
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+
+from wherry.monitor.keys import DetachKeys
+from wherry.monitor.loop import GONE, READ, WRITE, Loop
+from wherry.monitor.messages import SessionPlan
+
+QUEUE_BYTES_MAX = 262144
+_READ_BYTES = 65536
+# As Go's net package, which dockerd's listeners use.
+_KEEPALIVE_SECONDS = 15
+_KEEPALIVE_PROBES = 9
+_HEADER = struct.Struct(">BxxxI")  # stream 1 or 2, length (API, "Stream format" of attach)
+
+
+class Client:
+    """A session's socket.
+
+    `on_input` gets what it says, b"" at the end of that; `on_change` hears of a drained queue and of its own end.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        plan: SessionPlan,
+        *,
+        on_input: Callable[["Client", bytes], None],
+        on_change: Callable[["Client"], None],
+    ) -> None:
+        """Take over the socket and watch it."""
+        self._loop = loop
+        self._socket = connection
+        self._framed = plan.framed
+        self._wants = (plan.stdout, plan.stderr)
+        self._keys = DetachKeys(plan.detach_keys)
+        self._on_input = on_input
+        self._on_change = on_change
+        self._queue: deque[memoryview] = deque()
+        self._queued = 0
+        self._reading = plan.stdin
+        self._ending = False
+        self.is_open = True
+        self.gives_input = plan.stdin
+        connection.setblocking(False)
+        _keep_alive(connection)
+        self._watch()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has to take some output before it gets more."""
+        return self._queued > QUEUE_BYTES_MAX
+
+    def send(self, stream: int, data: bytes) -> None:
+        """Send output of stream 0 or 1, or queue what the client does not take now."""
+        if not self.is_open or self._ending or not self._wants[stream]:
+            return
+        if self._framed:
+            self._enqueue(_HEADER.pack(stream + 1, len(data)))
+        self._enqueue(data)
+        if len(self._queue) <= 2:  # else it is waiting for room already
+            self._flush()
+
+    def hold(self, *, on: bool) -> None:
+        """Take no more input for now, or again."""
+        self._reading = self.gives_input and not on
+        self._watch()
+
+    def end(self) -> None:
+        """Close as soon as all is sent."""
+        self._ending = True
+        self.gives_input = self._reading = False
+        self._flush()
+
+    def close(self) -> None:
+        """Close now."""
+        if self.is_open:
+            self.is_open = False
+            self._queue.clear()
+            self._queued = 0
+            self._loop.forget(self._socket.fileno())
+            self._socket.close()
+            self._on_change(self)
+
+    def _enqueue(self, data: bytes) -> None:
+        self._queue.append(memoryview(data))
+        self._queued += len(data)
+
+    def _handle(self, events: int) -> None:
+        if events & READ and self._reading:
+            self._read()
+        elif events & GONE and self.gives_input:
+            self._hear_only()
+        elif events & GONE:
+            self._vanish()
+        if events & WRITE and self.is_open:
+            self._flush()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._vanish()
+            return
+        if not data:
+            self.gives_input = self._reading = False
+            self._watch()
+            self._on_input(self, b"")
+            return
+        data, detached = self._keys.feed(data)
+        if data:
+            self._on_input(self, data)
+        if detached:
+            self.end()
+
+    def _hear_only(self) -> None:
+        """It is gone, but said more than the process has taken so far: read on when there is room."""
+        self._wants = (False, False)
+        self._queue.clear()
+        self._queued = 0
+        self._loop.forget(self._socket.fileno())
+        self._on_change(self)
+
+    def _vanish(self) -> None:
+        had_input, self.gives_input = self.gives_input, False
+        self.close()
+        if had_input:
+            self._on_input(self, b"")
+
+    def _flush(self) -> None:
+        if not self.is_open:
+            return
+        was_full = self.is_full
+        try:
+            while self._queue:
+                self._sent(self._socket.sendmsg([*self._queue][:16], [], socket.MSG_NOSIGNAL))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._vanish()
+            return
+        if self._ending and not self._queue:
+            self.close()
+            return
+        self._watch()
+        if was_full and not self.is_full:
+            self._on_change(self)
+
+    def _sent(self, count: int) -> None:
+        self._queued -= count
+        while count:
+            first = self._queue[0]
+            if count < len(first):
+                self._queue[0] = first[count:]
+                return
+            count -= len(first)
+            self._queue.popleft()
+
+    def _watch(self) -> None:
+        if self.is_open:
+            events = (READ if self._reading else 0) | (WRITE if self._queue else 0)
+            self._loop.watch(self._socket.fileno(), events, self._handle)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    if connection.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)

@@ -1,0 +1,174 @@
+"""The container as its monitor holds it: born here, or found again after another monitor's death."""
+
+import os
+import select
+import time
+
+from msgspec import Struct
+
+from wherry.libcontainer import birth, cgroups
+from wherry.linux import process, terminal
+from wherry.monitor import identity, rundir
+from wherry.monitor.messages import Alive, Plan
+from wherry.monitor.stdio import open_stdio
+from wherry.monitor.streams import Ends
+
+UNKNOWN = 255
+"""The code when nobody can tell any more, as dockerd has it."""
+
+
+class Container(Struct):
+    """A living (or just dead) container. `status_fd` gives the nursery's word on its end, -1 for a child of ours."""
+
+    pid: int
+    pidfd: int
+    ends: Ends
+    cgroup: cgroups.Cgroup | None
+    started_ns: int
+    status_fd: int = -1
+
+
+class BirthPlace(Struct, frozen=True):
+    """Descriptors that go into a new container, closed when it is born."""
+
+    rootfs: int
+    mounts: tuple[tuple[str, int], ...]
+    netns: int | None
+
+    def close(self) -> None:
+        """Close them."""
+        for fd in (self.rootfs, *(fd for _, fd in self.mounts), self.netns):
+            if fd is not None:
+                os.close(fd)
+
+
+def make(directory: int, plan: Plan, place: BirthPlace) -> Container:
+    """Make the container's cgroup, streams and first process.
+
+    Raises BirthError, OSError, ValueError; nothing is left behind then.
+    """
+    try:
+        cgroup = _make_cgroup(plan)
+        try:
+            return _spawn(directory, plan, place, cgroup)
+        except BaseException:
+            remove_cgroup(cgroup)
+            raise
+    finally:
+        place.close()
+
+
+def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
+    """Take up a container without a monitor by its pidfd and what is left of its streams. Raises OSError."""
+    plan, alive = rundir.load_plan(directory), rundir.load_alive(directory)
+    if plan is None or alive is None or alive.pid != pid:
+        raise FileNotFoundError(f"no container with pid {pid} is known in its runtime directory")
+    pidfd = spares.pop("pidfd", None)
+    if pidfd is None:
+        pidfd = identity.open_process(alive.pid, alive.start_ticks, alive.boot_id)
+    if pidfd is not None and not spares:
+        spares = _reopen(pid)
+    linux = plan.spec.linux
+    try:
+        cgroup = cgroups.open_existing(linux.cgroups_path) if linux and linux.cgroups_path else None
+    except FileNotFoundError:
+        cgroup = None
+    return Container(alive.pid, -1 if pidfd is None else pidfd, Ends(**spares), cgroup, alive.started_ns)
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process behind a pidfd is dead."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def remember(directory: int, container: Container) -> None:
+    """Write down who runs. Raises OSError."""
+    ticks = identity.start_ticks(container.pid) or 0
+    record = Alive(
+        pid=container.pid,
+        start_ticks=ticks,
+        boot_id=identity.boot_id(),
+        started_ns=container.started_ns,
+        monitor_pid=os.getpid(),
+    )
+    rundir.save(directory, rundir.ALIVE, record)
+
+
+def exit_code(wait_status: int) -> int:
+    """0-255, or 128 plus the signal's number."""
+    code = os.waitstatus_to_exitcode(wait_status)
+    return code if code >= 0 else 128 - code
+
+
+def known_exit_code(pidfd: int) -> int | None:
+    """How a process that is no child of ours ended, when the kernel tells."""
+    status = process.exit_of(pidfd) if pidfd >= 0 else None
+    return None if status is None else exit_code(status)
+
+
+def remove_cgroup(cgroup: cgroups.Cgroup | None) -> None:
+    """Kill what is left in a cgroup and remove it; one that is gone is fine."""
+    if cgroup is None:
+        return
+    try:
+        if cgroup.pids():
+            cgroup.kill()
+        cgroup.remove()
+    except FileNotFoundError:
+        pass
+    finally:
+        cgroup.close()
+
+
+def _make_cgroup(plan: Plan) -> cgroups.Cgroup | None:
+    linux = plan.spec.linux
+    if not linux or not linux.cgroups_path:
+        return None
+    cgroup = cgroups.create(linux.cgroups_path, plan.id)
+    try:
+        if linux.resources:
+            cgroup.apply(linux.resources)
+    except BaseException:
+        remove_cgroup(cgroup)
+        raise
+    return cgroup
+
+
+def _spawn(directory: int, plan: Plan, place: BirthPlace, cgroup: cgroups.Cgroup | None) -> Container:
+    described = plan.spec.process
+    has_terminal = bool(described and described.terminal)
+    with open_stdio(terminal=has_terminal, open_stdin=plan.open_stdin, outlive=True) as streams:
+        child = birth.spawn(
+            birth.Plan(
+                id=plan.id,
+                spec=plan.spec,
+                rootfs_fd=place.rootfs,
+                mounts=place.mounts,
+                netns_fd=place.netns,
+                cgroup=cgroup,
+                seccomp_program=plan.seccomp,
+                seccomp_flags=plan.seccomp_flags,
+            ),
+            streams.child,
+        )
+        ends = streams.take(child.terminal)
+    container = Container(child.pid, child.pidfd, ends, cgroup, time.time_ns())
+    if child.terminal is not None and any(plan.terminal_size):
+        terminal.set_size(child.terminal, height=plan.terminal_size[0], width=plan.terminal_size[1])
+    remember(directory, container)
+    return container
+
+
+def _reopen(pid: int) -> dict[str, int]:
+    """The streams through /proc, where nobody has spares: pipes can be had again, a terminal cannot."""
+    spares = {}
+    for number, name, flags in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDONLY)):
+        path = f"/proc/{pid}/fd/{number}"
+        try:
+            if os.readlink(path).startswith("pipe:"):
+                spares[name] = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue  # closed by the process itself
+    return spares

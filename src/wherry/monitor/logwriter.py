@@ -1,0 +1,115 @@
+"""A container's output on its way into its log: read, encoded, written, rotated, and taken up again after a kill."""
+
+import os
+import time
+from collections.abc import Callable
+
+from wherry.monitor.journal import Journal, Pending, Place, Rest
+from wherry.monitor.jsonlog import Encoded, after, encode
+from wherry.monitor.logfile import LogFile
+
+STREAMS = ("stdout", "stderr")
+_READ_BYTES = 65536
+
+
+class LogWriter:
+    """The `json-file` driver's writing side. Streams are 0 for stdout and 1 for stderr."""
+
+    def __init__(
+        self, file: LogFile, journal_fd: int, *, attributes: bytes = b"", on_loss: Callable[[OSError], None]
+    ) -> None:
+        """Take over the file and the journal's descriptor. The journal is mapped with the first output.
+
+        `on_loss` hears why, when the first of several losses in a row happens: the disk is full, for one.
+        """
+        self._file = file
+        self._journal_fd = journal_fd
+        self._journal: Journal | None = None
+        self._attributes = attributes
+        self._last_ns = 0
+        self._on_loss = on_loss
+        self._losing = False
+
+    def resume(self) -> None:
+        """Finish what a killed forerunner had in hand."""
+        if not os.fstat(self._journal_fd).st_size:
+            return
+        journal = self._mapped()
+        pending = journal.pending()
+        if pending:
+            self._log(journal, pending)
+
+    def read(self, fd: int, stream: int) -> bytes:
+        """Read once from a non-blocking descriptor; logged when this returns; empty at its end. Raises OSError."""
+        try:
+            journal = self._mapped()
+        except OSError as error:  # no room even for the journal: the container and whoever is attached go on
+            self._lose(error)
+            return os.read(fd, _READ_BYTES)
+        data = journal.read(fd, stream)
+        if data:
+            self._log(journal, Pending(stream, data, 0, None))
+        return data
+
+    def end(self, stream: int) -> None:
+        """A stream has ended: log its unfinished line."""
+        if not self._journal:
+            return
+        rest = self._journal.rest(stream)
+        if rest.text:
+            encoded = self._encode(rest.text, stream, self._stamp(), rest.time_ns, final=True)
+            self._write(encoded.records, None)
+        self._journal.finish(0, stream, Rest())
+
+    def close(self) -> None:
+        """Close file and journal."""
+        if self._journal:
+            self._journal.close()
+        os.close(self._journal_fd)
+        self._file.close()
+
+    def _mapped(self) -> Journal:
+        if self._journal is None:
+            self._journal = Journal(self._journal_fd)
+        return self._journal
+
+    def _log(self, journal: Journal, read: Pending) -> None:
+        first_ns = read.first_ns or self._stamp()
+        rest = journal.rest(read.stream)
+        encoded = self._encode(rest.text + read.data, read.stream, first_ns, rest.time_ns)
+        self._last_ns = max(self._last_ns, encoded.last_ns)
+        if encoded.records:
+            start = self._file.reached(encoded.records, read.place) if read.place else 0
+            journal.write(len(read.data), first_ns, _shifted(self._file.place(), start))
+            self._write(encoded.records, journal, start)
+        journal.finish(len(read.data), read.stream, Rest(encoded.rest, encoded.rest_ns))
+
+    def _encode(self, data: bytes, stream: int, first_ns: int, rest_ns: int, *, final: bool = False) -> Encoded:
+        name = STREAMS[stream]
+        return encode(data, stream=name, first_ns=first_ns, rest_ns=rest_ns, final=final, attributes=self._attributes)
+
+    def _write(self, records: bytes, journal: Journal | None, start: int = 0) -> None:
+        """Append, rotating between records. What the disk does not take is lost, as with dockerd."""
+        try:
+            while start < len(records):
+                if self._file.is_full:
+                    place = _shifted(self._file.rotate(), start)
+                    if journal:
+                        journal.move(place)
+                start = self._file.write(records, start)
+            self._losing = False
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        if not self._losing:
+            self._losing = True
+            self._on_loss(error)
+
+    def _stamp(self) -> int:
+        """The current time, but always later than the line before."""
+        return max(time.time_ns(), after(self._last_ns))
+
+
+def _shifted(place: Place, done: int) -> Place:
+    return Place(done, place.offset, place.inode)

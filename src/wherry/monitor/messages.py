@@ -1,0 +1,262 @@
+"""What daemon, nursery and monitors say to each other, as records; how they travel is `wire`.
+
+Descriptors follow a message in the order in which its docstring names them. Times are nanoseconds since the epoch.
+Fields are only ever added, with defaults: a new daemon meets the monitors of an old one.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from wherry.oci.runtime import Process, Spec
+
+VERSION = 1
+
+
+class _Message(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A record that carries its own name."""
+
+
+class SessionPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client's connection: which streams, whether multiplexed, the keys that detach. Its socket is a descriptor."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    framed: bool = True
+    detach_keys: bytes = b""
+
+
+class LogPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How output is logged: `json-file` or `none`; the file's directory and name; rotation; `attrs` of each record."""
+
+    driver: str
+    directory: str = ""
+    name: str = ""
+    bytes_max: int | None = None
+    files_max: int = 1
+    attributes: dict[str, str] = {}
+
+
+class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a monitor needs to know for all of its container's life; kept in the container's runtime directory."""
+
+    id: str
+    spec: Spec
+    log: LogPlan
+    seccomp: bytes = b""
+    seccomp_flags: int = 0
+    open_stdin: bool = False
+    stdin_once: bool = False
+    terminal_size: tuple[int, int] = (0, 0)
+    version: int = VERSION
+
+
+class ExitRecord(Struct, frozen=True, kw_only=True):
+    """How a container or exec ended: 0-255, 128 plus a signal's number; durable in the runtime directory."""
+
+    code: int
+    finished_ns: int
+    oom_killed: bool = False
+
+
+class Alive(Struct, frozen=True, kw_only=True):
+    """Who runs, as the runtime directory has it: `start_ticks` tells a process from a later one of the same pid."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+    started_ns: int
+    monitor_pid: int
+
+
+# To the nursery
+
+
+class Start(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Fork a monitor that makes a container.
+
+    Descriptors: its daemon's connection, the runtime directory, the log's directory (unless `none`), the rootfs,
+    one for each of `mounts`, the network namespace (if `netns`), one for each session, `held` others.
+    """
+
+    serial: int
+    plan: Plan
+    mounts: tuple[str, ...] = ()
+    netns: bool = False
+    sessions: tuple[SessionPlan, ...] = ()
+    held: int = 0
+
+
+class TakeOver(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Fork a monitor for a container whose monitor was killed.
+
+    `pid` is the container's first process. Descriptors: the daemon's connection, the runtime directory, the log's
+    directory (if `logged`), those of `spares` (see Running), then `held` others.
+    """
+
+    serial: int
+    id: str
+    pid: int
+    logged: bool
+    spares: tuple[str, ...] = ()
+    held: int = 0
+
+
+class Forked(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The monitor's pid."""
+
+    serial: int
+    pid: int
+
+
+class Refused(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """What was asked failed; `exit_code` is that of a process that could not be started."""
+
+    serial: int
+    message: str
+    exit_code: int = 0
+    gone: bool = False
+
+
+class Reaped(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A child of the nursery ended: a monitor, or what a killed monitor left behind. `code` as in ExitRecord."""
+
+    pid: int
+    code: int
+
+
+# To a monitor
+
+
+class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Who is there? Answered by Running."""
+
+    serial: int
+
+
+class Attach(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A client for the container's streams. Descriptor: its socket."""
+
+    serial: int
+    session: SessionPlan
+
+
+class Exec(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Start a further process. Descriptor: its client's socket, if `session`. Answered by Executing."""
+
+    serial: int
+    id: str
+    process: Process
+    session: SessionPlan | None = None
+    open_stdin: bool = False
+    terminal_size: tuple[int, int] = (0, 0)
+
+
+class Resize(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Set a terminal's size: the container's, or that of an exec."""
+
+    serial: int
+    height: int
+    width: int
+    exec_id: str = ""
+
+
+class Signal(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Send a signal to the first process. SIGKILL also thaws, so that it can die."""
+
+    serial: int
+    number: int
+
+
+class Freeze(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Freeze all processes."""
+
+    serial: int
+
+
+class Thaw(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Thaw them."""
+
+    serial: int
+
+
+class ListPids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Which processes are there? Answered by Pids."""
+
+    serial: int
+
+
+# From a monitor
+
+
+class Running(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The container runs. Serial 0 is the answer to Start or TakeOver.
+
+    Descriptors: those of `spares` (`pidfd` of its first process, `terminal` or `stdin` `stdout` `stderr`: the
+    monitor's ends), then `held` others; so that the daemon can give them to another monitor.
+    """
+
+    serial: int
+    pid: int
+    started_ns: int
+    spares: tuple[str, ...] = ()
+    held: int = 0
+    execs: dict[str, int] = {}
+
+
+class Executing(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The exec runs."""
+
+    serial: int
+    pid: int
+
+
+class Pids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The container's processes."""
+
+    serial: int
+    pids: tuple[int, ...]
+
+
+class Done(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """It is done."""
+
+    serial: int
+
+
+class StdinClosed(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The container is to see the end of its stdin: close the spare too."""
+
+
+class ExecExited(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """An exec ended."""
+
+    id: str
+    status: ExitRecord
+
+
+class Exited(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The container ended; its exit record is durable and its output logged."""
+
+    status: ExitRecord
+
+
+class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Something an administrator should read."""
+
+    message: str
+
+
+ToNursery = Start | TakeOver
+FromNursery = Forked | Refused | Reaped
+ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids
+FromMonitor = Running | Executing | Pids | Done | Refused | StdinClosed | ExecExited | Exited | Trouble
+
+read_to_nursery = msgspec.json.Decoder(ToNursery).decode
+read_from_nursery = msgspec.json.Decoder(FromNursery).decode
+read_to_monitor = msgspec.json.Decoder(ToMonitor).decode
+read_from_monitor = msgspec.json.Decoder(FromMonitor).decode
+read_plan = msgspec.json.Decoder(Plan).decode
+read_exit = msgspec.json.Decoder(ExitRecord).decode
+read_alive = msgspec.json.Decoder(Alive).decode
+write = msgspec.json.Encoder().encode

@@ -1,0 +1,248 @@
+"""The monitor: one small process beside each container, which owns its streams, its execs and its end.
+
+It is forked from the nursery, makes the container's first process, and lives as long as that one does, whether there
+is a daemon or not. It writes the log, serves attached clients, and makes the exit record durable before it tells
+anybody. It imports nothing after the fork.
+"""
+
+import os
+import signal
+import socket
+import time
+
+from wherry.libcontainer.cgroups import Cgroup
+from wherry.linux import prctl, process, signals
+from wherry.monitor import container as containers
+from wherry.monitor import rundir, wire
+from wherry.monitor.connections import Answer, Connections
+from wherry.monitor.container import Container
+from wherry.monitor.execs import Execs
+from wherry.monitor.logwriter import LogWriter
+from wherry.monitor.loop import READ, Loop
+from wherry.monitor.messages import (
+    Attach,
+    Done,
+    Exec,
+    ExecExited,
+    Executing,
+    Exited,
+    ExitRecord,
+    Freeze,
+    Hello,
+    ListPids,
+    Pids,
+    Plan,
+    Refused,
+    Resize,
+    Running,
+    SessionPlan,
+    Signal,
+    StdinClosed,
+    Thaw,
+    ToMonitor,
+    Trouble,
+)
+from wherry.monitor.streams import Streams
+from wherry.monitor.title import set_title
+
+Session = tuple[socket.socket, SessionPlan]
+
+
+class Monitor:
+    """Watches over one container until it and its clients are done."""
+
+    def __init__(self, directory: int, plan: Plan, *, listener: socket.socket, held: tuple[int, ...]) -> None:
+        """Begin without a container; `held` descriptors are kept open as long as it lives."""
+        self._directory = directory
+        self._plan = plan
+        self._held = held
+        self._loop = Loop()
+        self._connections = Connections(self._loop, listener, self._serve)
+        self._execs = Execs(self._loop, plan, on_exit=self._exec_ended, on_idle=self._stop_when_idle)
+        self._ended = False
+
+    def watch(self, container: Container, log: LogWriter | None, sessions: tuple[Session, ...] = ()) -> None:
+        """Take charge of a container."""
+        self._container = container
+        self._log = log
+        self._streams = Streams(
+            self._loop,
+            container.ends,
+            log=log,
+            stdin_once=self._plan.stdin_once,
+            on_stdin_closed=lambda: self._connections.tell(StdinClosed()),
+            on_idle=self._stop_when_idle,
+        )
+        for connection, session in sessions:
+            self._streams.attach(connection, session)
+        self._signals = signals.open_signalfd((signal.SIGCHLD,))
+        self._loop.watch(self._signals, READ, self._reap)
+        if container.status_fd >= 0:
+            self._loop.watch(container.status_fd, READ, self._hear_status)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Tell a daemon that the container runs, and serve it."""
+        self._connections.add(connection)
+        self._connections.tell(*self._running(0))
+
+    def run(self) -> None:
+        """Until the container has ended and every client has what is its own."""
+        # What ended before the descriptors were watched is not told again.
+        self._reap(READ)
+        if self._container.status_fd >= 0:
+            self._look_for_end()
+        self._loop.run()
+        self._connections.close()
+
+    def trouble(self, error: OSError) -> None:
+        """Tell what an administrator should know."""
+        self._connections.tell(Trouble(message=f"container {self._plan.id}: {error}"))
+
+    def _reap(self, _: int) -> None:
+        """Reap every child that is dead: an exec that is not reaped at once would keep its container from dying."""
+        signals.read_signalfd(self._signals)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            code = containers.exit_code(status)
+            if pid == self._container.pid:
+                self._end(code)
+            else:
+                self._execs.died(pid, code)
+
+    def _hear_status(self, _: int) -> None:
+        """The nursery is the parent of a container we took over: it tells the status, or knows nothing of it."""
+        data = os.read(self._container.status_fd, 16)
+        self._loop.forget(self._container.status_fd)
+        if data:
+            self._end(int(data))
+        else:
+            self._look_for_end()
+
+    def _look_for_end(self) -> None:
+        """Nobody will tell: watch for the end ourselves, and ask the kernel how it was."""
+        pidfd = self._container.pidfd
+        if pidfd < 0:
+            self._end(containers.UNKNOWN)
+        else:
+            self._loop.watch(pidfd, READ, self._hear_end)
+
+    def _hear_end(self, _: int) -> None:
+        self._loop.forget(self._container.pidfd)
+        code = containers.known_exit_code(self._container.pidfd)
+        if code is not None:
+            self._end(code)
+        elif not self._loop.is_watching(self._container.status_fd):
+            self._end(containers.UNKNOWN)
+
+    def _end(self, code: int) -> None:
+        """The first process is dead: everything else goes, the record is written, everybody is told."""
+        if self._ended:
+            return
+        self._ended = True
+        finished_ns = time.time_ns()
+        oom_killed = self._leave_cgroup()
+        self._reap(READ)
+        self._streams.finish()
+        if self._log:
+            self._log.close()
+        wire.close_all(self._held)
+        record = ExitRecord(code=code, finished_ns=finished_ns, oom_killed=oom_killed)
+        try:
+            rundir.save(self._directory, rundir.EXIT, record, durable=True)
+        finally:
+            self._connections.stop_listening()
+            self._connections.tell(Exited(status=record))
+            self._stop_when_idle()
+
+    def _leave_cgroup(self) -> bool:
+        """Kill what is left (there is something when the pid namespace was not its own); whether memory ran out."""
+        cgroup = self._container.cgroup
+        oom_killed = False
+        try:
+            oom_killed = bool(cgroup and cgroup.oom_killed())
+            containers.remove_cgroup(cgroup)
+        except OSError as error:
+            self.trouble(error)
+        return oom_killed
+
+    def _stop_when_idle(self) -> None:
+        if self._ended and not self._streams.has_clients and not self._execs.has_clients:
+            self._loop.stop()
+
+    def _exec_ended(self, exec_id: str, status: ExitRecord) -> None:
+        self._connections.tell(ExecExited(id=exec_id, status=status))
+
+    def _serve(self, request: ToMonitor, fds: list[int]) -> Answer:
+        """Do what a daemon asks. Descriptors are ours, also when it fails."""
+        clients = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            if self._ended:
+                raise ProcessLookupError(f"container {self._plan.id} is not running")
+            return self._do(request, clients)
+        except (OSError, ValueError) as error:
+            for client in clients:
+                client.close()
+            exit_code = getattr(error, "exit_code", 0)
+            gone = self._ended or isinstance(error, ProcessLookupError)
+            return Refused(serial=request.serial, message=str(error), exit_code=exit_code, gone=gone), ()
+
+    def _do(self, request: ToMonitor, clients: list[socket.socket]) -> Answer:
+        container = self._container
+        match request:
+            case Hello():
+                return self._running(request.serial)
+            case Attach():
+                self._streams.attach(clients[0], request.session)
+            case Exec():
+                pid = self._execs.start(container, request, clients[0] if clients else None)
+                return Executing(serial=request.serial, pid=pid), ()
+            case Resize(exec_id=""):
+                self._streams.resize(height=request.height, width=request.width)
+            case Resize():
+                self._execs.resize(request.exec_id, height=request.height, width=request.width)
+            case Signal():
+                self._signal(request.number)
+            case Freeze():
+                self._cgroup().freeze()
+            case Thaw():
+                self._cgroup().thaw()
+            case ListPids():
+                return Pids(serial=request.serial, pids=tuple(self._cgroup().pids())), ()
+        return Done(serial=request.serial), ()
+
+    def _running(self, serial: int) -> Answer:
+        spares = self._streams.ends.named()
+        if self._container.pidfd >= 0:
+            spares = {"pidfd": self._container.pidfd, **spares}
+        message = Running(
+            serial=serial,
+            pid=self._container.pid,
+            started_ns=self._container.started_ns,
+            spares=tuple(spares),
+            held=len(self._held),
+            execs=self._execs.pids,
+        )
+        return message, (*spares.values(), *self._held)
+
+    def _cgroup(self) -> Cgroup:
+        if self._container.cgroup is None:
+            raise ValueError(f"container {self._plan.id} has no cgroup")
+        return self._container.cgroup
+
+    def _signal(self, number: int) -> None:
+        process.pidfd_send_signal(self._container.pidfd, number)
+        cgroup = self._container.cgroup
+        if number == signal.SIGKILL and cgroup and cgroup.is_frozen():
+            cgroup.thaw()  # a frozen process dies when it is thawed (cgroup v1), and the user means it
+
+
+def become_monitor(container_id: str) -> None:
+    """What a fork of the nursery does first."""
+    os.setsid()
+    prctl.set_child_subreaper(on=True)
+    set_title("wherry-mon", f"wherry-monitor {container_id}")

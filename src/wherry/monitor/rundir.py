@@ -1,0 +1,107 @@
+"""A container's runtime directory: what must outlive its monitor, and the socket it is met at.
+
+```
+EXEC_ROOT/containers/<id>/     0700
+    plan.json       what the monitor was told (Plan); in it no session
+    alive.json      who runs (Alive), from the birth on
+    journal         the log output in hand (journal.py); its lock says that a monitor lives
+    monitor.sock    the monitor listens here
+    exit.json       how the container ended (ExitRecord); durable before anybody is told
+```
+All is reached through the directory's descriptor: the nursery's root has no such path.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+
+from wherry.monitor.messages import Alive, ExitRecord, Plan, read_alive, read_exit, read_plan, write
+
+PLAN, ALIVE, JOURNAL, SOCKET, EXIT = "plan.json", "alive.json", "journal", "monitor.sock", "exit.json"
+_BACKLOG = 16
+
+
+def save(directory: int, name: str, record: Plan | Alive | ExitRecord, *, durable: bool = False) -> None:
+    """Write a record, whole or not at all; with `durable` it survives a power cut too. Raises OSError."""
+    temporary = f".{name}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        with open(fd, "wb", buffering=0, closefd=False) as file:
+            file.write(write(record))
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    if durable:
+        os.fsync(directory)
+
+
+def load_plan(directory: int) -> Plan | None:
+    """The plan; None when there is none. Raises OSError, msgspec.DecodeError."""
+    data = _load(directory, PLAN)
+    return None if data is None else read_plan(data)
+
+
+def load_alive(directory: int) -> Alive | None:
+    """Who runs, or ran last; None before the birth. Raises OSError, msgspec.DecodeError."""
+    data = _load(directory, ALIVE)
+    return None if data is None else read_alive(data)
+
+
+def load_exit(directory: int) -> ExitRecord | None:
+    """How the container ended; None while it lives. Raises OSError, msgspec.DecodeError."""
+    data = _load(directory, EXIT)
+    return None if data is None else read_exit(data)
+
+
+def open_journal(directory: int) -> int:
+    """The journal's descriptor, locked: waits until a dying forerunner has let go of it. Raises OSError."""
+    fd = os.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def listen(directory: int) -> socket.socket:
+    """The socket a daemon meets the monitor at; a forerunner's is replaced. Raises OSError."""
+    remove(directory, SOCKET)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        listener.bind(_socket_path(directory))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def connect(directory: int) -> socket.socket:
+    """A connection to the monitor. Raises ConnectionRefusedError, FileNotFoundError when there is none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(_socket_path(directory))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def remove(directory: int, name: str) -> None:
+    """Unlink a file; one that is not there is fine. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+def _socket_path(directory: int) -> str:
+    # Through the descriptor: the path proper may be longer than the 107 bytes a socket's name can have.
+    return f"/proc/self/fd/{directory}/{SOCKET}"
+
+
+def _load(directory: int, name: str) -> bytes | None:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read()
