@@ -85,7 +85,8 @@ class Meter:
 
     def reach(self, current: int) -> None:
         """So many bytes are done."""
-        if current - self._reported < REPORT_BYTES and current != self._message.total:
+        is_worth_it = current - self._reported >= REPORT_BYTES or current == self._message.total
+        if not is_worth_it or current == self._reported:
             return
         self._reported = current
         message = self._message

@@ -1,6 +1,7 @@
 """A first image without a network: busybox, made of the static program that distributions ship."""
 
 import io
+import struct
 import subprocess
 import tarfile
 from collections.abc import AsyncIterator, Iterable
@@ -21,6 +22,7 @@ CHANGES = (
     'CMD ["sh"]',
 )
 ELF_MAGIC = b"\x7fELF"
+PT_INTERP = 3
 SECONDS_MAX = 10
 
 # Directories and their modes; what a container's own mounts cover must be there too.
@@ -91,7 +93,7 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 def busybox_tar(program: Path) -> bytes:
     """A root file system around busybox as a tar, the same bytes for the same program. Raises InvalidParameter."""
     data = program.read_bytes()
-    if not data.startswith(ELF_MAGIC) or b"/ld-linux" in data or b"/ld-musl" in data:
+    if not _is_static(data):
         raise InvalidParameter(f"{program} is not a static program: install the package busybox-static")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
@@ -103,6 +105,17 @@ def busybox_tar(program: Path) -> bytes:
         for name, text in FILES.items():
             _add(tar, name, text.encode(), 0o640 if name in PRIVATE else 0o644)
     return packed.getvalue()
+
+
+def _is_static(program: bytes) -> bool:
+    """Whether an ELF program asks for no interpreter (elf(5), PT_INTERP)."""
+    if not program.startswith(ELF_MAGIC):
+        return False
+    is_wide = program[4] == 2
+    at, sizes_at = (32, 54) if is_wide else (28, 42)
+    (table,) = struct.unpack_from("<Q" if is_wide else "<I", program, at)
+    size, count = struct.unpack_from("<HH", program, sizes_at)
+    return all(struct.unpack_from("<I", program, table + size * number)[0] != PT_INTERP for number in range(count))
 
 
 def _applets(program: Path) -> Iterable[str]:

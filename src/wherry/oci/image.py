@@ -163,22 +163,21 @@ class ImageConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Platform(architecture=self.architecture, os=self.os or "linux", variant=self.variant)
 
 
-class _Shape(Struct):
+class _Document(Struct):
     """Just enough of any document to tell its kind."""
 
     schemaVersion: int = 0  # noqa: N815 - the wire's name
     mediaType: str = ""  # noqa: N815 - the wire's name
-    manifests: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    config: msgspec.Raw | None = None
-    fsLayers: msgspec.Raw | None = None  # noqa: N815 - the wire's name
+    manifests: Any = None
+    layers: Any = None
+    config: Any = None
 
 
 def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
     """A manifest or an index, whichever it is; `media_type` is what it was served as. Raises ImageSpecError."""
     if len(data) > MANIFEST_BYTES_MAX:
         raise ImageSpecError(f"manifest is larger than {MANIFEST_BYTES_MAX} bytes")
-    shape = _decode(data, _Shape)
+    shape = _decode(data, _Document)
     if shape.schemaVersion == 1 or media_type in SCHEMA1:
         raise Schema1Error("image manifest version 2, schema 1")
     kind = media_type if media_type in MANIFESTS | INDEXES else shape.mediaType

@@ -26,7 +26,7 @@ _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _TAG = r"\w[\w.-]{0,127}"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 
-REFERENCE = re.compile(rf"(?:({_DOMAIN})/)?({_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?", re.ASCII)
+REFERENCE = re.compile(rf"({_DOMAIN})/({_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?", re.ASCII)
 IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 TAG = re.compile(_TAG, re.ASCII)
 
@@ -47,7 +47,7 @@ class Reference:
     @property
     def name(self) -> str:
         """The repository: `docker.io/library/busybox`."""
-        return f"{self.domain}/{self.path}" if self.domain else self.path
+        return f"{self.domain}/{self.path}"
 
     @property
     def familiar_name(self) -> str:
