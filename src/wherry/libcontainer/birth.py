@@ -9,7 +9,7 @@ import signal
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces
+from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces, procfs
 from wherry.libcontainer.channel import Channel, Message
 from wherry.libcontainer.errors import BirthError, InvalidSpec, at
 from wherry.libcontainer.init import Womb
@@ -74,7 +74,7 @@ def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb
             own = cgroupfs.open_own_groups(plan.cgroup, cgroup_plan)
             _close_later(own, undo)
     host_devices: dict[str, int] = {}
-    if layout.has_new_user and devices.needs_setup(plan.spec.mounts):
+    if layout.maps_ids and devices.needs_setup(plan.spec.mounts):
         host_devices = devices.open_host_devices(devices.wanted(plan.spec))
         _close_later(host_devices, undo)
     assert plan.spec.process is not None
@@ -111,14 +111,25 @@ def _deliver(womb: Womb, ours: Channel) -> Child:
         child = Child(pid, pidfd)
     try:
         if womb.layout.has_new_user:
-            linux = womb.linux
-            idmap.write_maps(child.pid, linux.uid_mappings, linux.gid_mappings)
+            idmap.write_maps(child.pid, womb.linux.uid_mappings, womb.linux.gid_mappings)
+        if womb.layout.maps_ids:
+            _set_oom_score(child, womb)
         if womb.layout.has_new_user or womb.layout.needs_midwife:
             ours.go()
     except OSError as error:
         end(child)
         raise at("unable to map ids", error) from None
     return child
+
+
+def _set_oom_score(child: Child, womb: Womb) -> None:
+    """For a process whose mapped ids may not write that file themselves."""
+    proc_fd = procfs.open_procfs()
+    try:
+        warning = identity.set_oom_score(proc_fd, str(child.pid), womb.process.oom_score_adj)
+    finally:
+        os.close(proc_fd)
+    child.warnings += [warning] if warning else []
 
 
 def _by_midwife(womb: Womb, ours: Channel, cgroup_fd: int | None) -> Child:
@@ -164,7 +175,7 @@ def _attend(child: Child, line: Channel, womb: Womb) -> None:
         end(child)
         line.close()
         raise
-    if waiting and womb.plan.start_fd is None:
+    if waiting and womb.plan.start_fds is None:
         child.line, child.womb = line, womb
     else:
         line.close()

@@ -1,6 +1,8 @@
 """The line between a process being born and who gave birth: one SOCK_SEQPACKET pair, one message per packet."""
 
 import _socket
+import errno
+import os
 import struct
 from dataclasses import dataclass
 
@@ -27,28 +29,47 @@ class Message:
 
 
 class Channel:
-    """One end of the line."""
+    """One end of the line: a socket, or for a later start a pipe's reading end and another one's writing end.
 
-    def __init__(self, socket: "_socket.socket") -> None:
-        self._socket = socket
+    Once a system call filter is on only read(2) and write(2) are used, which no filter can do without.
+    """
 
-    def fileno(self) -> int:
-        """The descriptor."""
-        return self._socket.fileno()
+    def __init__(self, reading: int, writing: int) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._is_open = True
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        """Its descriptors."""
+        return self._reading, self._writing
 
     def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
+        """Close this end; again is fine."""
+        if self._is_open:
+            self._is_open = False
+            for fd in {self._reading, self._writing}:
+                os.close(fd)
 
-    def send(self, kind: int, data: bytes = b"", fd: int | None = None) -> None:
+    def send(self, kind: int, data: bytes = b"") -> None:
         """Send a message. Raises OSError."""
-        ancillary = [] if fd is None else [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _INT.pack(fd))]
-        self._socket.sendmsg([bytes([kind]), data], ancillary, _socket.MSG_NOSIGNAL)
+        os.write(self._writing, bytes([kind]) + data)
+
+    def send_fd(self, kind: int, fd: int) -> None:
+        """Send a message with a descriptor; sockets only. Raises OSError."""
+        line = _socket.socket(fileno=self._writing)
+        try:
+            line.sendmsg([bytes([kind])], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _INT.pack(fd))])
+        finally:
+            line.detach()
 
     def receive(self) -> Message | None:
-        """The next message; None at the end. Raises OSError."""
-        room = _socket.CMSG_SPACE(4)
-        data, ancillary, _, _ = self._socket.recvmsg(_BYTES_MAX, room, _socket.MSG_CMSG_CLOEXEC)
+        """The next message; None at the end. Sockets only. Raises OSError."""
+        line = _socket.socket(fileno=self._reading)
+        try:
+            data, ancillary, _, _ = line.recvmsg(_BYTES_MAX, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        finally:
+            line.detach()
         if not data:
             return None
         fd = int(_INT.unpack(ancillary[0][2])[0]) if ancillary else None
@@ -56,27 +77,31 @@ class Channel:
 
     def go(self) -> None:
         """Let the other end go on. Raises OSError."""
-        self._socket.send(GO, _socket.MSG_NOSIGNAL)
+        os.write(self._writing, GO)
 
     def wait_for_go(self) -> bool:
         """Wait for `go`; False when the other end is gone. Raises OSError."""
-        return self._socket.recv(len(GO)) == GO
+        return os.read(self._reading, len(GO)) == GO
 
 
 def pair() -> tuple[Channel, Channel]:
     """Two ends, both close-on-exec. Raises OSError."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    return Channel(ours), Channel(theirs)
+    ours, theirs = (end.detach() for end in _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET))
+    return Channel(ours, ours), Channel(theirs, theirs)
 
 
-def accept(listener_fd: int) -> Channel:
-    """Accept one connection on a listening socket given by descriptor. Raises OSError."""
-    listener = _socket.socket(fileno=listener_fd)
-    try:
-        fd, _ = listener._accept()  # noqa: SLF001 - the socket module's own accept is built on it
-        return Channel(_socket.socket(fileno=fd))
-    finally:
-        listener.detach()
+def outcome(report: bytes) -> BirthError | None:
+    """What a process that was started later had to say, all until the end of file: nothing when it executed.
+
+    Raises nothing; a report without the word of execution means that it was killed.
+    """
+    if report[:1] == bytes([EXECUTING]):
+        report = report[1:]
+        if not report:
+            return None
+    if report[:1] == bytes([FAILED]):
+        return failure_from(report[1:])
+    return BirthError("start", errno.ESRCH, "", "container init was killed before it could execute the program")
 
 
 def failure_bytes(error: BirthError) -> bytes:

@@ -18,21 +18,25 @@ def hand_over(line: Channel, spec: Process, master: int) -> None:
     """Set a new terminal's size and give its master to the parent. Raises OSError."""
     if spec.console_size is not None:
         terminal.set_size(master, height=spec.console_size.height, width=spec.console_size.width)
-    line.send(channel.TERMINAL, fd=master)
+    line.send_fd(channel.TERMINAL, master)
     os.close(master)
 
 
-def wire(stdio: Stdio, peer: int | None, *, preserve_fds: int) -> None:
-    """Put stdin, stdout and stderr in place, or the terminal, which becomes the controlling one. Raises OSError."""
-    if peer is not None:
-        terminal.set_controlling(peer)
-        sources = (peer, peer, peer)
-    else:
-        sources = (stdio.stdin, stdio.stdout, stdio.stderr)
+def wire(stdio: Stdio, *, preserve_fds: int) -> None:
+    """Put stdin, stdout and stderr in place. Raises OSError."""
+    sources = (stdio.stdin, stdio.stdout, stdio.stderr)
     # First out of each other's way: a source may have another one's number.
     above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _STDIO + preserve_fds) for fd in sources]
     for number, fd in enumerate(above):
         os.dup2(fd, number)
+
+
+def take_terminal() -> None:
+    """Make stdin, a terminal, the controlling one of this session's leader. Raises BirthError."""
+    try:
+        terminal.set_controlling(0)
+    except OSError as error:
+        raise at("error setting the controlling terminal", error) from None
 
 
 def close_all_but(keep: Collection[int], *, preserve_fds: int) -> None:
@@ -45,7 +49,7 @@ def close_all_but(keep: Collection[int], *, preserve_fds: int) -> None:
     process.close_range(first)
 
 
-def restrict(spec: Process, seccomp_program: bytes, seccomp_flags: int, *, may_set_groups: bool) -> None:
+def restrict(spec: Process, seccomp_program: bytes, seccomp_flags: int, *, ids_are_mapped: bool) -> None:
     """Give up everything the program is not to have, and stand in its working directory. Raises BirthError."""
     if spec.no_new_privileges:
         prctl.set_no_new_privileges()
@@ -54,7 +58,7 @@ def restrict(spec: Process, seccomp_program: bytes, seccomp_flags: int, *, may_s
         filter_calls(seccomp_program, seccomp_flags)
     entered = program.enter_directory(spec.cwd)
     identity.own_stdio(spec.user.uid)
-    identity.become(spec, may_set_groups=may_set_groups)
+    identity.become(spec, ids_are_mapped=ids_are_mapped)
     if not entered:
         program.require_directory(spec.cwd)
     program.check_directory()

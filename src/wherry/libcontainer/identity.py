@@ -45,12 +45,12 @@ def join_keyring(name: str, *, ids_are_mapped: bool) -> None:
             raise at("unable to join session keyring", error) from None
 
 
-def set_oom_score(proc_fd: int, score: int | None) -> str:
-    """Set how soon the kernel kills it when memory runs out; what to warn of comes back. Raises BirthError."""
+def set_oom_score(proc_fd: int, pid: str, score: int | None) -> str:
+    """Set how soon the kernel kills a process for want of memory; what to warn of comes back. Raises BirthError."""
     if score is None:
         return ""
     try:
-        procfs.write_own(proc_fd, "oom_score_adj", str(score))
+        procfs.write(proc_fd, f"{pid}/oom_score_adj", str(score))
     except PermissionError:
         # Lower than one's own needs CAP_SYS_RESOURCE; a container without is better than none.
         return f"cannot set oom_score_adj to {score}: operation not permitted"
@@ -84,29 +84,20 @@ def own_stdio(uid: int) -> None:
                 raise at("error fixing stdio permissions", error) from None
 
 
-def become(process: Process, *, may_set_groups: bool) -> None:
+def become(process: Process, *, ids_are_mapped: bool) -> None:
     """Take on groups, ids and capabilities; the last step that needs any. Raises BirthError."""
     wanted = process.capabilities or _NO_CAPABILITIES
     user = process.user
     try:
         sets.drop_bounding(wanted)
         prctl.set_keep_capabilities(on=True)
-        if may_set_groups:
-            credentials.set_groups(user.additional_gids)
+        _set_groups(user.additional_gids, may_be_denied=ids_are_mapped)
         credentials.set_gid(user.gid)
         credentials.set_uid(user.uid)
         sets.apply(wanted)
     except (OSError, ValueError) as error:
         raise at("unable to set up the user", error) from None
     os.umask(0o022 if user.umask is None else user.umask)
-
-
-def can_set_groups(proc_fd: int) -> bool:
-    """Whether setgroups(2) is allowed in this user namespace. Raises OSError."""
-    try:
-        return procfs.read_own(proc_fd, "setgroups").strip() != "deny"
-    except FileNotFoundError:  # kernels without the file allow it
-        return True
 
 
 def home_directory(root_fd: int, uid: int) -> str:
@@ -128,6 +119,15 @@ def home_directory(root_fd: int, uid: int) -> str:
         if len(fields) >= 6 and fields[2] == b"%d" % uid:
             return os.fsdecode(fields[5]) or "/"
     return "/"
+
+
+def _set_groups(gids: tuple[int, ...], *, may_be_denied: bool) -> None:
+    try:
+        credentials.set_groups(gids)
+    except PermissionError:
+        # A map written by an unprivileged user forbids setgroups(2) for good; wanting none is granted all the same.
+        if gids or not may_be_denied:
+            raise
 
 
 def _bare(error: OSError) -> OSError:

@@ -94,9 +94,8 @@ def _live(womb: Womb, *, joined: bool) -> None:
     _settle(womb, joined=joined)
     proc_fd = procfs.open_procfs()
     _set_clocks(womb, proc_fd)
-    warning = identity.set_oom_score(proc_fd, womb.process.oom_score_adj)
-    if warning:
-        line.send(channel.WARNING, warning.encode())
+    if not womb.layout.maps_ids:
+        _set_oom_score(womb, proc_fd)
     late = _build_root(womb)
     peer = _open_terminal(womb) if womb.process.terminal else None
     _run_hooks(womb)
@@ -107,12 +106,9 @@ def _live(womb: Womb, *, joined: bool) -> None:
 
 def _settle(womb: Womb, *, joined: bool) -> None:
     """Be where the process belongs: ids, namespaces, keyring."""
-    mapped = joined or womb.layout.has_new_user
-    if not mapped:
-        # Where ids are mapped the process's own files in /proc would become unwritable for it; there is nobody in a
-        # new pid namespace who could look, and a joined one gets this before the program's ids are taken on.
-        prctl.set_dumpable(on=False)
-    if womb.layout.has_new_user or any(flag == kernel.CLONE_NEWUSER for _, flag in womb.layout.joined):
+    # Where ids are mapped the process's own files in /proc become unwritable for it once it is not dumpable.
+    prctl.set_dumpable(on=womb.layout.maps_ids)
+    if womb.layout.maps_ids:
         credentials.set_gid(0)
         credentials.set_uid(0)
     if not joined:
@@ -122,7 +118,13 @@ def _settle(womb: Womb, *, joined: bool) -> None:
     if womb.layout.late:
         kernel.unshare(womb.layout.late)
     if womb.plan.new_keyring:
-        identity.join_keyring(f"_ses.{womb.plan.id}", ids_are_mapped=womb.layout.has_new_user)
+        identity.join_keyring(f"_ses.{womb.plan.id}", ids_are_mapped=womb.layout.maps_ids)
+
+
+def _set_oom_score(womb: Womb, proc_fd: int) -> None:
+    warning = identity.set_oom_score(proc_fd, str(os.getpid()), womb.process.oom_score_adj)
+    if warning:
+        womb.channel.send(channel.WARNING, warning.encode())
 
 
 def _set_clocks(womb: Womb, proc_fd: int) -> None:
@@ -210,23 +212,25 @@ def _finish_root(womb: Womb, proc_fd: int, late: list[int]) -> None:
 def _execute(womb: Womb, proc_fd: int, peer: int | None) -> None:
     plan, spec, line = womb.plan, womb.process, womb.channel
     variables = program.environment(spec, identity.home_directory(plan.rootfs_fd, spec.user.uid))
-    may_set_groups = not womb.layout.has_new_user or identity.can_set_groups(proc_fd)
     identity.set_labels(proc_fd, spec)
+    execution.wire(
+        womb.stdio if peer is None else Stdio(stdin=peer, stdout=peer, stderr=peer), preserve_fds=plan.preserve_fds
+    )
+    if peer is not None:
+        execution.take_terminal()
+    execution.close_all_but({*line.fds, *(plan.start_fds or ())}, preserve_fds=plan.preserve_fds)
     _set_limits(womb)
-    execution.wire(womb.stdio, peer, preserve_fds=plan.preserve_fds)
-    kept = [line.fileno()] if plan.start_fd is None else [line.fileno(), plan.start_fd]
-    execution.close_all_but(kept, preserve_fds=plan.preserve_fds)
-    execution.restrict(spec, plan.seccomp_program, plan.seccomp_flags, may_set_groups=may_set_groups)
+    execution.restrict(spec, plan.seccomp_program, plan.seccomp_flags, ids_are_mapped=womb.layout.maps_ids)
     path = program.find(spec.args[0], variables.get("PATH", ""))
     if plan.wait_for_start:
-        line = _wait_for_start(line, plan.start_fd)
+        line = _wait_for_start(line, plan.start_fds)
     try:
         if womb.hooks.start_container:
             hooks.run("startContainer", womb.hooks.start_container, _state(womb, "created"))
         if spec.no_new_privileges:
             execution.filter_calls(plan.seccomp_program, plan.seccomp_flags)
-        signals.reset()
         line.send(channel.EXECUTING)
+        signals.reset()
         program.execute(path, spec, variables)
     except BaseException as error:  # noqa: BLE001 - on a line that the caller does not know
         fail(line, error)
@@ -234,7 +238,7 @@ def _execute(womb: Womb, proc_fd: int, peer: int | None) -> None:
 
 
 def _set_limits(womb: Womb) -> None:
-    if not womb.layout.has_new_user:
+    if not womb.layout.maps_ids:
         identity.set_limits(womb.process.rlimits)
     elif womb.process.rlimits:
         # Raising one needs CAP_SYS_RESOURCE where the limits' owner lives: outside.
@@ -243,13 +247,12 @@ def _set_limits(womb: Womb) -> None:
             os._exit(1)
 
 
-def _wait_for_start(line: Channel, start_fd: int | None) -> Channel:
-    """Say that all is ready and wait for the word: on the same line, or from whoever comes to the socket."""
+def _wait_for_start(line: Channel, start_fds: tuple[int, int] | None) -> Channel:
+    """Say that all is ready and wait for the word: on the same line, or on the one that was laid for it."""
     line.send(channel.WAITING)
-    if start_fd is not None:
+    if start_fds is not None:
         line.close()
-        line = channel.accept(start_fd)
-        os.close(start_fd)
+        line = Channel(*start_fds)
     if not line.wait_for_go():
         os._exit(1)
     return line

@@ -39,6 +39,11 @@ class Layout:
         return bool(self.new & kernel.CLONE_NEWUSER)
 
     @property
+    def maps_ids(self) -> bool:
+        """Whether the process lives in a user namespace other than ours, new or joined."""
+        return self.has_new_user or any(flag == kernel.CLONE_NEWUSER for _, flag in self.joined)
+
+    @property
     def needs_midwife(self) -> bool:
         """Whether another process must join first, and then give birth.
 

@@ -23,9 +23,9 @@ class Plan:
     stands in `spec.mounts`; all other mounts there are made inside. `cgroup` is made and limited by the caller.
     `seccomp_program` is BPF, empty for none; `seccomp_flags` are seccomp(2)'s.
 
-    `wait_for_start` holds the process back right before execution, until `Child.release` or, when `start_fd` (a
-    listening SOCK_SEQPACKET socket) is given, until someone connects there and says go. `preserve_fds` descriptors
-    from 3 on are left to the program. `bundle` is what hooks are told.
+    `wait_for_start` holds the process back right before execution, until `Child.release`, or when `start_fds` (the
+    ends of two pipes: to read, to write) are given, until `go` is read there; then it reports on the other one.
+    `preserve_fds` descriptors from 3 on are left to the program. `bundle` is what hooks are told.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Plan:
     seccomp_program: bytes = b""
     seccomp_flags: int = 0
     wait_for_start: bool = False
-    start_fd: int | None = None
+    start_fds: tuple[int, int] | None = None
     preserve_fds: int = 0
     new_keyring: bool = True
     bundle: str = ""

@@ -31,15 +31,6 @@ def write_own(proc_fd: int, name: str, text: str) -> None:
     write(proc_fd, f"{os.getpid()}/{name}", text)
 
 
-def read_own(proc_fd: int, name: str) -> str:
-    """Read one file of the calling process's directory, up to a page. Raises OSError."""
-    fd = files.openat2(proc_fd, f"{os.getpid()}/{name}", os.O_RDONLY, resolve=_RESOLVE)
-    try:
-        return os.read(fd, 4096).decode(errors="replace")
-    finally:
-        os.close(fd)
-
-
 def write_sysctls(proc_fd: int, sysctls: dict[str, str]) -> None:
     """Write sysctls by their dotted names; a slash stands for a dot inside a name (sysctl(8)). Raises BirthError."""
     for name, value in sysctls.items():
