@@ -13,7 +13,7 @@ from wherry.client.text import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from wherry.client.address import Address, Tls
@@ -59,6 +59,30 @@ class Answer:
         self.connection.wire.close()
 
 
+class Pending:
+    """A call that was sent and not answered yet, on a connection of its own."""
+
+    __slots__ = ("_call", "_client", "_connection")
+
+    def __init__(self, client: Client, call: Call, connection: Connection) -> None:
+        self._client = client
+        self._call = call
+        self._connection = connection
+
+    def answer(self) -> Answer:
+        """Wait for the answer. Raises ApiError for statuses from 400 on."""
+        try:
+            head = self._connection.read_head()
+        except (OSError, ProtocolError) as error:
+            self._connection.wire.close()
+            raise _broken(self._client.address, error) from error
+        return self._client.received(self._call, self._connection, head)
+
+    def json(self) -> Any:
+        """Wait for the answer and read it as JSON; None for an empty one."""
+        return _json(self.answer().read())
+
+
 class Client:
     """One daemon, spoken to in one version of its API.
 
@@ -78,6 +102,7 @@ class Client:
         self._headers = dict(headers or {})
         self._version = version
         self._idle: Connection | None = None
+        self.trace: Callable[[str], None] | None = None
 
     @property
     def version(self) -> str:
@@ -94,6 +119,23 @@ class Client:
     def send(self, call: Call) -> Answer:
         """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on."""
         connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+        return self.received(call, connection, head)
+
+    def begin(self, call: Call) -> Pending:
+        """Send `call` and do not wait: several may be under way, each on its own connection."""
+        target = f"/v{self.version}{call.target}"
+        self.connect()
+        connection, self._idle = self._idle, None
+        assert connection is not None
+        try:
+            self._write(connection, call, target)
+        except OSError as error:
+            connection.wire.close()
+            raise _broken(self.address, error) from error
+        return Pending(self, call, connection)
+
+    def received(self, call: Call, connection: Connection, head: Head) -> Answer:
+        """The answer that began with `head`. Raises ApiError for statuses from 400 on."""
         answer = Answer(head, connection, self._body(connection, head, call.method))
         if head.status >= 400:
             raise api_error(head.status, _message(answer.read(), head))
@@ -101,11 +143,7 @@ class Client:
 
     def json(self, call: Call) -> Any:
         """The JSON value that answers `call`; None for an empty answer."""
-        body = self.send(call).read()
-        try:
-            return decode(body) if body.strip() else None
-        except ValueError as error:
-            raise ProtocolError(f"invalid JSON from the daemon: {error}") from error
+        return _json(self.send(call).read())
 
     def text(self, call: Call) -> str:
         """The answer as it came, such as JSON that keeps its spelling."""
@@ -117,8 +155,8 @@ class Client:
         call.headers["Connection"] = "Upgrade"
         connection, head = self._exchange(call, f"/v{self.version}{call.target}")
         if head.status not in (101, 200):
-            answer = Answer(head, connection, self._body(connection, head, call.method))
-            raise api_error(head.status, _message(answer.read(), head))
+            self.received(call, connection, head)
+            raise ProtocolError(f"unable to upgrade to tcp, received {head.status}")
         return connection
 
     def close(self) -> None:
@@ -142,7 +180,7 @@ class Client:
         connection, self._idle = self._idle, None
         assert connection is not None
         try:
-            connection.send(request_head(call.method, target, self._headers_of(call)), call.body)
+            self._write(connection, call, target)
             return connection, connection.read_head()
         except (OSError, ProtocolError) as error:
             connection.wire.close()
@@ -150,6 +188,11 @@ class Client:
             if not fresh and call.method in ("GET", "HEAD"):
                 return self._exchange(call, target)
             raise _broken(self.address, error) from error
+
+    def _write(self, connection: Connection, call: Call, target: str) -> None:
+        if self.trace is not None:
+            self.trace(f"{call.method} {target} -> {self.address.text}")
+        connection.send(request_head(call.method, target, self._headers_of(call)), call.body)
 
     def _headers_of(self, call: Call) -> dict[str, str]:
         host = self.address.host if self.address.scheme == "tcp" else "api.wherry.localhost"
@@ -185,6 +228,13 @@ def negotiate(server: str) -> str:
 def version_key(version: str) -> tuple[int, ...]:
     """A version such as `1.51` in an order that puts 1.9 before 1.10; ValueError for other text."""
     return tuple([int(part) for part in version.split(".")])
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return decode(body) if body.strip() else None
+    except ValueError as error:
+        raise ProtocolError(f"invalid JSON from the daemon: {error}") from error
 
 
 def _message(body: bytes, head: Head) -> str:
