@@ -52,7 +52,7 @@ class Abi(NamedTuple):
 
 
 X86_64 = Abi("x86_64", 0xC000003E)
-X32 = Abi("x32", 0xC000003E, bit=0x40000000)
+X32 = Abi("x32", 0xC000003E, bit=0x40000000, wide=False)
 X86 = Abi("x86", 0x40000003, wide=False)
 AARCH64 = Abi("aarch64", 0xC00000B7)
 ARM = Abi("arm", 0x40000028, wide=False)
@@ -78,10 +78,10 @@ _NATIVE = {"x86_64": (X86_64, X32, X86), "aarch64": (AARCH64, ARM)}
 def action(name: str, errno: int | None) -> int:
     """What a filter returns for an action; ERRNO and TRACE carry a number, 1 (EPERM) when none is said."""
     if name == "SCMP_ACT_NOTIFY":
-        raise FilterError("seccomp action SCMP_ACT_NOTIFY is not supported: there is no listener to notify")
+        raise FilterError("seccomp action SCMP_ACT_NOTIFY is not supported: nobody is there to be notified")
     number = _ACTIONS.get(name)
     if number is None:
-        raise FilterError(f"invalid seccomp action: {name}")
+        raise FilterError(f"string {name} is not a valid action for seccomp")
     if number in (_ERRNO, _TRACE):
         data = _EPERM if errno is None else errno
         if not 0 <= data <= _DATA_MAX:
@@ -105,7 +105,7 @@ def abis(names: tuple[str, ...], machine: str) -> tuple[Abi, ...]:
         raise FilterError(f"system call filters are not supported on {machine}")
     for name in names:
         if name not in _ABIS and name not in _FOREIGN:
-            raise FilterError(f"invalid seccomp architecture: {name}")
+            raise FilterError(f"string {name} is not a valid arch for seccomp")
     named = {_ABIS[name] for name in names if name in _ABIS}
     return tuple(abi for abi in ours if abi is ours[0] or abi in named)
 
@@ -117,6 +117,6 @@ def filter_flags(profile: Seccomp) -> int:
     bits = 0
     for name in profile.flags:
         if name not in _FLAGS:
-            raise FilterError(f"seccomp flag {name} is not supported")
+            raise FilterError(f"seccomp flag {name} is not known")
         bits |= _FLAGS[name]
     return bits

@@ -4,7 +4,7 @@ import os
 from itertools import pairwise
 
 from wherry.libcontainer.seccomp import assembler
-from wherry.libcontainer.seccomp.actions import KILL_PROCESS, Abi, abis, action, unknown_call_action
+from wherry.libcontainer.seccomp.actions import KILL_PROCESS, X86_64, Abi, abis, action, unknown_call_action
 from wherry.libcontainer.seccomp.assembler import EQUAL, GREATER, GREATER_EQUAL, Part
 from wherry.libcontainer.seccomp.errors import FilterError
 from wherry.libcontainer.seccomp.rules import Condition, Verdict, newest_named, verdicts
@@ -46,10 +46,9 @@ def _calls(profile: Seccomp, kinds: list[Abi]) -> Part:
     spans: Spans = []
     for abi in kinds:
         spans += _spans(profile, abi)
-    if kinds[0].name == "x86_64":
-        if len(kinds) == 1:
-            spans.append((_X32_BIT, assembler.give(KILL_PROCESS)))
-        spans.append((_SKIPPED, assembler.give(action(profile.default_action, profile.default_errno_ret))))
+    if kinds == [X86_64]:
+        # The last span is what calls beyond the profile get; a skipped call is one.
+        spans += [(_X32_BIT, assembler.give(KILL_PROCESS)), (_SKIPPED, spans[-1][1])]
     return assembler.load(_OFFSET_NUMBER) + _search(spans)
 
 

@@ -101,9 +101,13 @@ def _alternatives(rule: SeccompRule) -> tuple[Conditions, ...]:
 
 def _check(condition: Condition, rule: SeccompRule) -> None:
     if condition.op not in COMPARISONS:
-        raise FilterError(f"invalid seccomp operator: {condition.op}")
+        raise FilterError(f"string {condition.op} is not a valid operator for seccomp")
     if not 0 <= condition.index < ARGUMENTS:
-        raise FilterError(f"invalid argument index {condition.index} in the seccomp rule for {', '.join(rule.names)}")
+        name = next(iter(rule.names), "")
+        raise FilterError(
+            f"error creating seccomp syscall condition for syscall {name}: "
+            f"syscalls only have up to {ARGUMENTS} arguments ({condition.index} given)"
+        )
 
 
 def _add(verdict: Verdict, alternatives: tuple[Conditions, ...], result: int) -> None:
