@@ -27,18 +27,19 @@ class BridgeSettings:
 
     `address` is the bridge's own address as a CIDR (--bip), `container_range` a CIDR inside it (--fixed-cidr);
     both empty for the first free subnet. `mtu` in bytes. `host_address` is where ports are published by default.
+    `forward_between_others` leaves the host's other links routed when forwarding had to be switched on.
     """
 
     name: str = ""
     address: str = ""
     container_range: str = ""
-    gateway: str = ""
     mtu: int = 1500
     host_address: str = "0.0.0.0"  # noqa: S104 - dockerd's default for published ports
     between_containers: bool = True
     forward: bool = True
     masquerade: bool = True
-    firewall: bool = True
+    forward_between_others: bool = False
+    userland_proxy: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

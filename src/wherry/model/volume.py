@@ -35,3 +35,4 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     subpath: str = ""
     tmpfs_options: tuple[str, ...] = ()
     no_copy: bool = False
+    must_exist: bool = False

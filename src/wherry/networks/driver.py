@@ -70,3 +70,7 @@ class Networks(Protocol):
 
     def port_bindings_are_free(self, ports: Collection[PortRequest]) -> bool:
         """Whether the fixed host ports of `ports` are not taken by another container now."""
+
+    @property
+    def gateway(self) -> str:
+        """The default bridge's own address, which `host-gateway` means; empty when there is none."""

@@ -1,0 +1,124 @@
+"""The one place that names concrete drivers: settings go in, an Engine with all its rooms comes out."""
+
+import asyncio
+import ipaddress
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from wherry.drivers.native import NativeDriver
+from wherry.engine.engine import Engine
+from wherry.engine.life import close_engine, open_engine
+from wherry.engine.settings import BridgeSettings, Settings
+from wherry.events.bus import Bus
+from wherry.images.content import Content
+from wherry.images.library import Library, Limits
+from wherry.model.container import Container
+from wherry.model.errors import InvalidParameter
+from wherry.model.image import Image, Tag
+from wherry.model.network import Network
+from wherry.model.volume import Volume
+from wherry.networks.local import LocalNetworks
+from wherry.networks.options import DEFAULT_BRIDGE, DEFAULT_POOLS, AddressPool, NetworkOptions
+from wherry.records.ledger import Ledger
+from wherry.records.shelf import Shelf
+from wherry.registry.client import Registries
+from wherry.registry.hosts import RegistryOptions
+from wherry.storage.driver import StorageDriver
+from wherry.storage.overlay import Overlay
+from wherry.storage.vfs import Vfs
+from wherry.volumes.local import LocalVolumes
+
+# As dockerd's, so that no other user of the host can reach a setuid program of an image (CVE-2021-41091).
+DATA_ROOT_MODE = 0o710
+EXEC_ROOT_MODE = 0o700
+STORAGE_DRIVERS: dict[str, type[Overlay | Vfs]] = {"overlay": Overlay, "overlay2": Overlay, "vfs": Vfs}
+DEFAULT_STORAGE_DRIVER = "overlay"
+
+
+@asynccontextmanager
+async def engine(settings: Settings) -> AsyncIterator[Engine]:
+    """An engine that is open: reconciled with what runs. On leaving it lets go; containers run on.
+
+    Raises EngineError, OSError, and UnknownFormat for state of a newer version.
+    """
+    _provide_directory(settings.data_root, DATA_ROOT_MODE)
+    _provide_directory(settings.exec_root, EXEC_ROOT_MODE)
+    _provide_directory(settings.data_root / "containers", DATA_ROOT_MODE)
+    ledger = Ledger(settings.data_root / "wherry.db")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            house = _furnish(settings, ledger, tasks)
+            await open_engine(house)
+            try:
+                yield house
+            finally:
+                await close_engine(house)
+                await house.library.close()
+    finally:
+        ledger.close()
+
+
+def _furnish(settings: Settings, ledger: Ledger, tasks: asyncio.TaskGroup) -> Engine:
+    storage = _storage(settings)
+    bus = Bus()
+    return Engine(
+        settings=settings,
+        ledger=ledger,
+        containers=Shelf(ledger, "containers", Container),
+        storage=storage,
+        volumes=LocalVolumes(settings.data_root / "volumes", Shelf(ledger, "volumes", Volume)),
+        networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
+        drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
+        library=_library(settings, ledger, storage, bus),
+        bus=bus,
+        tasks=tasks,
+    )
+
+
+def _storage(settings: Settings) -> StorageDriver:
+    name = settings.storage_driver or DEFAULT_STORAGE_DRIVER
+    kind = STORAGE_DRIVERS.get(name)
+    if kind is None:
+        raise InvalidParameter(f"driver not supported: {name}")
+    return kind(settings.data_root / "snapshots" / kind.name)
+
+
+def _library(settings: Settings, ledger: Ledger, storage: StorageDriver, bus: Bus) -> Library:
+    registry = settings.registry
+    return Library(
+        content=Content(settings.data_root / "content"),
+        storage=storage,
+        images=Shelf(ledger, "images", Image),
+        tags=Shelf(ledger, "tags", Tag),
+        registries=Registries(RegistryOptions(insecure=registry.insecure, mirrors=registry.mirrors)),
+        publish=bus.publish,
+        limits=Limits(
+            downloads_max=registry.downloads_max,
+            uploads_max=registry.uploads_max,
+            attempts_max=registry.attempts_max,
+        ),
+    )
+
+
+def network_options(settings: Settings) -> NetworkOptions:
+    """Dockerd's network flags as the networks room takes them."""
+    bridge: BridgeSettings = settings.bridge
+    pools = tuple(AddressPool(ipaddress.IPv4Network(pool.base), pool.size) for pool in settings.address_pools)
+    return NetworkOptions(
+        bridge=bridge.name or DEFAULT_BRIDGE,
+        bip=bridge.address,
+        fixed_cidr=bridge.container_range,
+        address_pools=pools or DEFAULT_POOLS,
+        mtu=bridge.mtu,
+        host_ip=bridge.host_address,
+        icc=bridge.between_containers,
+        ip_forward=bridge.forward,
+        ip_masquerade=bridge.masquerade,
+    )
+
+
+def _provide_directory(path: Path, mode: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    os.chmod(path, mode)

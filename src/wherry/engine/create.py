@@ -1,0 +1,101 @@
+"""`POST /containers/create`: from a request to a record, a snapshot and volumes; nothing runs yet."""
+
+import asyncio
+import shutil
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from wherry.engine.daemon_defaults import defaults_of, init_layer_of
+from wherry.engine.engine import Engine
+from wherry.engine.names import reserve
+from wherry.engine.request.check import check
+from wherry.engine.request.merge import command_line, merge
+from wherry.engine.request.mounts import requested_mounts
+from wherry.engine.request.normal import normal_config, normal_host_config
+from wherry.engine.request.refuse import refuse_unserved
+from wherry.engine.request.warn import warnings_of
+from wherry.engine.telling import tell
+from wherry.engine.volume_mounts import provide_volumes, volumes_from
+from wherry.images.find import find as find_image
+from wherry.images.naming import parse_wanted_platform
+from wherry.model.clock import now_ns
+from wherry.model.config import Config, CreateRequest, HostConfig, NetworkingConfig
+from wherry.model.container import Container
+from wherry.model.errors import InvalidParameter
+from wherry.model.ids import new_id
+from wherry.model.image import Image
+
+DIRECTORY_MODE = 0o710
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """The new container's id, and what its maker should know."""
+
+    id: str
+    warnings: tuple[str, ...] = ()
+
+
+async def create(engine: Engine, request: CreateRequest, *, name: str = "", platform: str = "") -> Created:
+    """Make a container: durable on return, nothing left behind on an error.
+
+    Raises InvalidParameter, NotFound (image), Conflict (name), Unsupported (names the option).
+    """
+    container_id = new_id()
+    image = find_image(engine.library, request.image, platform=parse_wanted_platform(platform))
+    container = _record(engine, container_id, request, image)
+    async with AsyncExitStack() as undo:
+        with reserve(engine, name, container_id=container_id) as reserved:
+            container = await _provide(engine, replace(container, name=reserved), undo)
+            await engine.containers.put(container_id, container)
+        undo.pop_all()
+    tell(engine, container, "create")
+    return Created(id=container_id, warnings=warnings_of(container, image))
+
+
+def _record(engine: Engine, container_id: str, request: CreateRequest, image: Image) -> Container:
+    """The record without a name; everything that can be wrong with the request itself is found here."""
+    host_config = request.host_config or HostConfig()
+    networking = request.networking_config or NetworkingConfig()
+    refuse_unserved(request, host_config, networking)
+    config = merge(_config_of(request), image.config)
+    check(config, host_config)
+    if host_config.runtime not in {"", engine.settings.default_runtime}:
+        raise InvalidParameter(f"unknown or invalid runtime name: {host_config.runtime}")
+    host_config = normal_host_config(host_config, defaults_of(engine))
+    config = normal_config(config, host_config, container_id, host_name=socket.gethostname())
+    path, *args = command_line(config)
+    return Container(
+        id=container_id,
+        name="",
+        created_ns=now_ns(),
+        image_id=image.id,
+        image_name=request.image,
+        chain_id=image.chain_id,
+        config=config,
+        host_config=host_config,
+        networking=networking,
+        path=path,
+        args=tuple(args),
+        mounts=requested_mounts(config, host_config),
+        storage_driver=engine.storage.name,
+    )
+
+
+def _config_of(request: CreateRequest) -> Config:
+    return Config(**{name: getattr(request, name) for name in Config.__struct_fields__})
+
+
+async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:
+    """Make what lies on disk: directory, snapshot, volumes; each with its undoing."""
+    directory = engine.directory(container.id)
+    directory.mkdir(mode=DIRECTORY_MODE, parents=True)
+    undo.callback(shutil.rmtree, directory, ignore_errors=True)
+    init_layer = await init_layer_of(engine, container.chain_id)
+    await asyncio.to_thread(engine.storage.prepare, container.id, init_layer)
+    undo.callback(engine.storage.remove, container.id)
+    container = replace(container, mounts=(*container.mounts, *volumes_from(engine, container)))
+    return await provide_volumes(engine, container, undo)

@@ -1,0 +1,28 @@
+"""The daemon's own defaults for containers, out of its settings and of what the host is."""
+
+import asyncio
+
+from wherry.engine.defaults.paths import READONLY, masked_paths
+from wherry.engine.engine import Engine
+from wherry.engine.request.normal import Defaults
+from wherry.engine.system import cgroup_version
+from wherry.storage.initlayer import ensure_init_layer
+
+
+def defaults_of(engine: Engine) -> Defaults:
+    """What is in force where a client says nothing."""
+    settings = engine.settings
+    return Defaults(
+        log_driver=settings.log_driver,
+        log_options=settings.log_options,
+        shm_bytes=settings.default_shm_size,
+        runtime=settings.default_runtime,
+        cgroupns=settings.default_cgroup_namespace or ("private" if cgroup_version() == 2 else "host"),
+        masked_paths=masked_paths(),
+        readonly_paths=READONLY,
+    )
+
+
+async def init_layer_of(engine: Engine, chain_id: str) -> str:
+    """The snapshot that a container of this image stands on: the image with Docker's init layer on top."""
+    return await asyncio.to_thread(ensure_init_layer, engine.storage, chain_id or None)

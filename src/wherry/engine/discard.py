@@ -1,0 +1,78 @@
+"""Removing a container that does not run: everything of it, in an order that a crash cannot spoil."""
+
+import asyncio
+import shutil
+
+from msgspec.structs import replace
+
+from wherry.engine.engine import Engine
+from wherry.engine.telling import tell
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, EngineError, NotFound
+from wherry.model.state import Happening, Status, after
+
+
+async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
+    """Remove a container that has ended. Raises Conflict when it runs or somebody else removes it.
+
+    The record says `removing` before anything goes, and goes last: what a crash interrupts, start-up finishes.
+    """
+    live = engine.live_of(container_id)
+    async with live.lock:
+        container = engine.containers.get(container_id)
+        if container is None or container.state.status is Status.REMOVING:
+            raise Conflict(f"removal of container {container_id} is already in progress")
+        container = await engine.change(container_id, lambda current: _with(current, Happening.REMOVE))
+        try:
+            await finish(engine, container, volumes=volumes)
+        except (EngineError, OSError):
+            await engine.change(container_id, lambda current: _with(current, Happening.FAIL_REMOVAL))
+            raise
+    live.removed = True
+    engine.live.pop(container_id, None)
+    tell(engine, container, "destroy")
+    async with live.changed:
+        live.changed.notify_all()
+
+
+async def finish(engine: Engine, container: Container, *, volumes: bool) -> None:
+    """Remove the things of a container whose record says `removing`, then the record. Safe to repeat."""
+    await engine.driver_of(container).forget(container.id)
+    await asyncio.to_thread(_remove_files, engine, container)
+    for exec_id in [one.record.id for one in engine.execs.values() if one.record.container_id == container.id]:
+        del engine.execs[exec_id]
+    await engine.containers.remove(container.id)
+    if volumes:
+        await _remove_anonymous_volumes(engine, container)
+
+
+def _remove_files(engine: Engine, container: Container) -> None:
+    if engine.storage.exists(container.id):
+        engine.storage.remove(container.id)
+    shutil.rmtree(engine.directory(container.id), ignore_errors=True)
+
+
+async def _remove_anonymous_volumes(engine: Engine, container: Container) -> None:
+    for name in {mount.name for mount in container.mounts if mount.kind == "volume"}:
+        volume = engine.volumes.get(name)
+        if volume is None or not volume.anonymous or name in volumes_in_use(engine):
+            continue
+        try:
+            await engine.volumes.remove(name)
+        except NotFound:
+            continue
+
+
+def volumes_in_use(engine: Engine) -> dict[str, list[str]]:
+    """Names of volumes, and the ids of the containers that have them."""
+    users: dict[str, list[str]] = {}
+    for container in engine.containers.values():
+        for mount in container.mounts:
+            if mount.kind == "volume":
+                users.setdefault(mount.name, []).append(container.id)
+    return users
+
+
+def _with(container: Container, happening: Happening) -> Container:
+    status = after(container.state.status, happening)
+    return replace(container, state=replace(container.state, status=status))

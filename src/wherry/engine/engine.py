@@ -1,0 +1,103 @@
+"""The Engine: a record of rooms that every verb takes, and of what lives now."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wherry.drivers.driver import ExecDriver, ExecProcess, ExitStatus, Process, Session
+from wherry.engine.exec_record import Exec
+from wherry.engine.settings import Settings
+from wherry.events.bus import Bus
+from wherry.images.library import Library
+from wherry.model.container import Container
+from wherry.networks.driver import Networks
+from wherry.records.ledger import Ledger
+from wherry.records.shelf import Shelf
+from wherry.storage.driver import StorageDriver
+from wherry.volumes.driver import Volumes
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Live:
+    """What memory holds of a container beside its record: gone with the daemon, found again by `life.open_engine`.
+
+    `lock` is held while a process is made or unmade, never while one runs. `ended` counts ends: a waiter looks
+    at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
+    automatic removal back. `sessions` are clients that attached before the start.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    process: Process | None = None
+    sessions: list[Session] = field(default_factory=list)
+    last_exit: ExitStatus | None = None
+    exits: int = 0
+    stop_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    supervisor: asyncio.Task[None] | None = None
+    removed: bool = False
+    keep: bool = False
+
+    def hand_over_sessions(self) -> tuple[Session, ...]:
+        """The clients that waited for the start; their sockets are the driver's from now on."""
+        sessions = tuple(self.sessions)
+        self.sessions.clear()
+        return sessions
+
+    def close_sessions(self) -> None:
+        """Send the clients away that waited for a start which failed."""
+        for session in self.hand_over_sessions():
+            session.socket.close()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LiveExec:
+    """One exec: its record, and its process while that runs."""
+
+    record: Exec
+    process: ExecProcess | None = None
+    started: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Engine:
+    """Every room of the house that the verbs use. Made in `bootstrap.house`, opened in `engine.life`."""
+
+    settings: Settings
+    ledger: Ledger
+    containers: Shelf[Container]
+    storage: StorageDriver
+    volumes: Volumes
+    networks: Networks
+    drivers: dict[str, ExecDriver]
+    library: Library
+    bus: Bus
+    tasks: asyncio.TaskGroup
+    live: dict[str, Live] = field(default_factory=dict)
+    execs: dict[str, LiveExec] = field(default_factory=dict)
+    reserved_names: set[str] = field(default_factory=set)
+    closing: bool = False
+
+    def live_of(self, container_id: str) -> Live:
+        """What memory holds of a container; made when there is nothing yet."""
+        return self.live.setdefault(container_id, Live())
+
+    def directory(self, container_id: str) -> Path:
+        """Where a container's log and its hosts, hostname and resolv.conf lie."""
+        return self.settings.data_root / "containers" / container_id
+
+    def driver_of(self, container: Container) -> ExecDriver:
+        """The execution driver that runs it."""
+        return self.drivers[container.driver]
+
+    async def change(self, container_id: str, change: Callable[[Container], Container]) -> Container:
+        """Replace a container's record durably, and wake those who wait for a change of it."""
+        container = await self.containers.update(container_id, change)
+        await self.announce_change(container_id)
+        return container
+
+    async def announce_change(self, container_id: str) -> None:
+        """Wake those who wait for a change of a container."""
+        live = self.live_of(container_id)
+        async with live.changed:
+            live.changed.notify_all()

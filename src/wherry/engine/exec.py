@@ -1,0 +1,122 @@
+"""Execs: a further process in a running container (`/containers/{id}/exec`, `/exec/{id}/…`)."""
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import ExecBirth, ExecProcess, Process, Session, StartFailed
+from wherry.engine.containers import running
+from wherry.engine.engine import Engine, LiveExec
+from wherry.engine.exec_plan import exec_process
+from wherry.engine.exec_record import Exec, ExecRequest
+from wherry.engine.telling import tell
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, InvalidParameter, NotFound
+from wherry.model.ids import new_id
+
+_FAILED = "OCI runtime exec failed: exec failed: unable to start container process: {error}: unknown"
+
+
+async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
+    """Record an exec and give its id. Raises NotFound, Conflict, InvalidParameter."""
+    if not request.cmd:
+        raise InvalidParameter("No exec command specified")
+    container = running(engine, name)
+    exec_id = new_id()
+    engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=request))
+    tell(engine, container, f"exec_create: {' '.join(request.cmd)}", execID=exec_id)
+    return exec_id
+
+
+def prepare_exec(engine: Engine, exec_id: str) -> Exec:
+    """The exec, if it can be started now. Raises NotFound, Conflict."""
+    live = _find(engine, exec_id)
+    if live.started:
+        raise Conflict(
+            f"exec instance {exec_id} has already started"
+            if live.record.exit_code is None
+            else f"exec command {exec_id} has already run"
+        )
+    running(engine, live.record.container_id)
+    return live.record
+
+
+async def start_exec(
+    engine: Engine,
+    exec_id: str,
+    *,
+    session: Session | None = None,
+    terminal_size: tuple[int, int] = (0, 0),
+) -> None:
+    """Start an exec; it has executed its program on return. Raises StartFailed, Conflict, NotFound.
+
+    The session's socket is the engine's from the call on.
+    """
+    try:
+        live, container, process = _ready(engine, exec_id)
+        live.started = True
+        await _begin(engine, container, process, live, session, terminal_size)
+    except BaseException:
+        if session is not None:
+            session.socket.close()
+        raise
+
+
+def inspect_exec(engine: Engine, exec_id: str) -> Exec:
+    """The exec's record. Raises NotFound."""
+    return _find(engine, exec_id).record
+
+
+async def resize_exec(engine: Engine, exec_id: str, *, height: int, width: int) -> None:
+    """Set the size of a running exec's terminal. Raises NotFound, Conflict."""
+    live = _find(engine, exec_id)
+    if live.process is None:
+        raise Conflict(f"exec {exec_id} is not running")
+    await live.process.resize(height=height, width=width)
+
+
+def _ready(engine: Engine, exec_id: str) -> tuple[LiveExec, Container, Process]:
+    container = running(engine, prepare_exec(engine, exec_id).container_id)
+    process = engine.live_of(container.id).process
+    if process is None:
+        raise Conflict(f"container {container.id} is not running")
+    return engine.execs[exec_id], container, process
+
+
+def _find(engine: Engine, exec_id: str) -> LiveExec:
+    try:
+        return engine.execs[exec_id]
+    except KeyError:
+        raise NotFound(f"No such exec instance: {exec_id}") from None
+
+
+async def _begin(
+    engine: Engine,
+    container: Container,
+    process: Process,
+    live: LiveExec,
+    session: Session | None,
+    terminal_size: tuple[int, int],
+) -> None:
+    request = live.record.request
+    birth = ExecBirth(
+        id=live.record.id,
+        process=await exec_process(engine, container, request),
+        session=session,
+        open_stdin=request.attach_stdin,
+        privileged=request.privileged,
+        terminal_size=terminal_size if any(terminal_size) else request.console_size or (0, 0),
+    )
+    try:
+        live.process = await process.exec(birth)
+    except StartFailed as error:
+        live.record = replace(live.record, exit_code=error.exit_code)
+        raise StartFailed(_FAILED.format(error=error), error.exit_code) from None
+    live.record = replace(live.record, running=True, pid=live.process.pid)
+    tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
+    engine.tasks.create_task(_watch(engine, container, live, live.process), name=f"exec {live.record.id}")
+
+
+async def _watch(engine: Engine, container: Container, live: LiveExec, process: ExecProcess) -> None:
+    status = await process.wait()
+    live.process = None
+    live.record = replace(live.record, running=False, exit_code=status.code)
+    tell(engine, container, "exec_die", execID=live.record.id, exitCode=str(status.code))

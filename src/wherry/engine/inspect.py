@@ -1,0 +1,43 @@
+"""`GET /containers/{id}/json`: a container's record with what is looked up for it."""
+
+from dataclasses import dataclass
+
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.log_plan import log_path
+from wherry.engine.sizes import Sizes, sizes_of
+from wherry.model.container import Container
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A container and what inspect shows beside its record. Paths are on the host; `sizes` only when asked for."""
+
+    container: Container
+    exec_ids: tuple[str, ...]
+    log_path: str
+    resolv_conf_path: str
+    hostname_path: str
+    hosts_path: str
+    graph_driver: str
+    graph_data: dict[str, str]
+    sizes: Sizes | None = None
+
+
+async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspection:
+    """Everything of a container. Raises NotFound."""
+    container = find(engine, name)
+    directory = engine.directory(container.id)
+    has_snapshot = engine.storage.exists(container.id)
+    running_execs = (live.record for live in engine.execs.values() if live.record.container_id == container.id)
+    return Inspection(
+        container=container,
+        exec_ids=tuple(record.id for record in running_execs if record.running or record.exit_code is None),
+        log_path=str(log_path(container, directory)) if container.host_config.log_config.type == "json-file" else "",
+        resolv_conf_path=str(directory / "resolv.conf"),
+        hostname_path=str(directory / "hostname"),
+        hosts_path=str(directory / "hosts"),
+        graph_driver=engine.storage.name,
+        graph_data=engine.storage.describe(container.id) if has_snapshot else {},
+        sizes=await sizes_of(engine, container) if size else None,
+    )

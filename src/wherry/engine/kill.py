@@ -1,0 +1,66 @@
+"""`POST /containers/{id}/kill`: one signal to the first process."""
+
+import signal
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import ProcessGone
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal
+from wherry.engine.telling import tell
+from wherry.engine.wait import ended
+from wherry.model.container import Container
+from wherry.model.errors import Conflict
+from wherry.model.state import Happening, Status, after
+
+
+async def kill(engine: Engine, name: str, *, signal_name: str = "") -> None:
+    """Send a signal, SIGKILL by default, which is waited for. Raises Conflict when the container does not run."""
+    number = parse_signal(signal_name) if signal_name else signal.SIGKILL
+    container = find(engine, name)
+    if not container.state.is_alive:
+        raise Conflict(f"cannot kill container: {name}: container {container.id} is not running")
+    await deliver(engine, container, number)
+    if number == signal.SIGKILL:
+        await ended(engine, container.id)
+
+
+async def deliver(engine: Engine, container: Container, number: int) -> None:
+    """Send a signal; one that asks for the end also ends the restart policy, and thaws a frozen container.
+
+    A container that has just died is fine: that is what the signal was for.
+    """
+    live = engine.live_of(container.id)
+    if _asks_for_end(container, number):
+        live.stop_wanted.set()
+        await engine.change(
+            container.id, lambda current: replace(current, state=replace(current.state, stopped_by_user=True))
+        )
+    if live.process is None:
+        return
+    try:
+        await live.process.signal(number)
+        if container.state.status is Status.PAUSED:
+            await _thaw(engine, container)
+    except ProcessGone:
+        return
+    tell(engine, container, "kill", signal=str(int(number)))
+
+
+def _asks_for_end(container: Container, number: int) -> bool:
+    """Moby killWithSignal: with a stop signal of its own only that (and SIGKILL) counts as stopping by the user."""
+    own = container.config.stop_signal
+    return number == signal.SIGKILL or not own or parse_signal(own) == number or number == DEFAULT_STOP_SIGNAL
+
+
+async def _thaw(engine: Engine, container: Container) -> None:
+    live = engine.live_of(container.id)
+    async with live.lock:
+        current = engine.containers.get(container.id)
+        if live.process is None or current is None or current.state.status is not Status.PAUSED:
+            return
+        await live.process.resume()
+        thawed = after(Status.PAUSED, Happening.UNPAUSE)
+        await engine.change(container.id, lambda now: replace(now, state=replace(now.state, status=thawed)))
+    tell(engine, container, "unpause")

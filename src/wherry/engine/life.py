@@ -1,0 +1,194 @@
+"""The daemon's own beginning and end: what is recorded, what is found, and the changes between the two."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import ExitStatus, Process
+from wherry.engine.discard import finish
+from wherry.engine.engine import Engine
+from wherry.engine.start import start
+from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
+from wherry.model.clock import now_ns
+from wherry.model.container import Container
+from wherry.model.errors import EngineError
+from wherry.model.network import Attachment
+from wherry.model.state import Status
+
+# The code of a container whose end nobody saw, as dockerd's.
+EXIT_CODE_UNKNOWN = 255
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Goes:
+    """It runs: be there for it."""
+
+    container: Container
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """It ended while no daemon was there: record it."""
+
+    container: Container
+    status: ExitStatus
+
+
+@dataclass(frozen=True, slots=True)
+class HalfRemoved:
+    """Its removal was begun: end it."""
+
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """It waited for its restart: go on waiting."""
+
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """Nothing to do."""
+
+    container: Container
+
+
+Finding = Goes | Died | HalfRemoved | Waits | Rests
+
+
+async def open_engine(engine: Engine) -> None:
+    """Converge: meet what runs, record what ended, finish what was begun, sweep the unknown, start what should run.
+
+    Raises EngineError, OSError when a room cannot be opened at all.
+    """
+    for driver in engine.drivers.values():
+        await driver.open()
+    findings = [await _look(engine, container) for container in engine.containers.values()]
+    await engine.networks.open(_attached(findings))
+    for finding in findings:
+        await _converge(engine, finding)
+    await _sweep(engine)
+    for finding in findings:
+        _autostart(engine, finding)
+
+
+async def close_engine(engine: Engine) -> None:
+    """Let go: containers run on under their monitors."""
+    engine.closing = True
+    for live in engine.live.values():
+        if live.supervisor is not None:
+            live.supervisor.cancel()
+        live.close_sessions()
+    await engine.networks.close()
+    for driver in engine.drivers.values():
+        await driver.close()
+
+
+async def _look(engine: Engine, container: Container) -> Finding:
+    """What has become of a container. Looking changes nothing."""
+    status = container.state.status
+    if status is Status.REMOVING:
+        return HalfRemoved(container)
+    found = await engine.driver_of(container).adopt(container.id)
+    if isinstance(found, ExitStatus):
+        # A restart that came up and ended between two commits has left its end behind, too.
+        return Died(container, found) if container.state.is_alive else Rests(container)
+    if found is not None:
+        return Goes(container, found)
+    if container.state.is_alive:
+        return Died(container, ExitStatus(code=EXIT_CODE_UNKNOWN, finished_ns=now_ns()))
+    return Waits(container) if status is Status.RESTARTING else Rests(container)
+
+
+def _attached(findings: Iterable[Finding]) -> list[Attachment]:
+    return [
+        finding.container.attachment
+        for finding in findings
+        if isinstance(finding, Goes) and finding.container.attachment is not None
+    ]
+
+
+async def _converge(engine: Engine, finding: Finding) -> None:
+    match finding:
+        case Goes(container, process):
+            await _meet(engine, container, process)
+        case Died(container, status):
+            await settle(engine, container.id, status)
+            _continue_policy(engine, container)
+        case HalfRemoved(container):
+            await _finish_removal(engine, container)
+        case Waits(container):
+            watch_pause(engine, container.id)
+        case Rests(container):
+            await engine.driver_of(container).forget(container.id)
+
+
+async def _meet(engine: Engine, container: Container, process: Process) -> None:
+    """A process that the record does not know was born just before the crash: its start was never announced."""
+    if container.state.is_alive:
+        watch(engine, container.id, process)
+        return
+    await process.signal(9)
+    await process.wait()
+    await engine.driver_of(container).forget(container.id)
+
+
+def _continue_policy(engine: Engine, container: Container) -> None:
+    now = engine.containers.get(container.id)
+    if now is not None and (now.state.status is Status.RESTARTING or now.host_config.auto_remove):
+        watch_pause(engine, container.id)
+
+
+async def _finish_removal(engine: Engine, container: Container) -> None:
+    try:
+        await finish(engine, container, volumes=container.host_config.auto_remove)
+    except (EngineError, OSError):
+        log.exception("the removal of container %s could not be finished", container.id)
+        await engine.change(container.id, lambda now: replace(now, state=replace(now.state, status=Status.DEAD)))
+
+
+async def _sweep(engine: Engine) -> None:
+    """Remove what no record knows: directories of containers and snapshots that a crash left."""
+    known = {container.id for container in engine.containers.values()}
+    directory = engine.directory("x").parent
+    for path in directory.iterdir() if directory.exists() else ():
+        if path.name not in known:
+            log.info("removing %s, which no record knows", path)
+            shutil.rmtree(path, ignore_errors=True)
+    layers = {layer.chain_id for image in engine.library.images.values() for layer in image.layers}
+    wanted = known | layers | {f"{container.chain_id}-init" for container in engine.containers.values()}
+    for key in await asyncio.to_thread(engine.storage.sweep, wanted):
+        log.info("removed snapshot %s, which no record knows", key)
+
+
+def _autostart(engine: Engine, finding: Finding) -> None:
+    """After a reboot (or a daemon that was away) start what its policy wants running."""
+    container = engine.containers.get(finding.container.id)
+    if container is None or not isinstance(finding, Rests | Died):
+        return
+    policy = container.host_config.restart_policy
+    ended = container.state.status is Status.EXITED
+    wanted = policy.name in {"always", "unless-stopped"} and wants_restart(
+        policy,
+        exit_code=container.state.exit_code,
+        restarts=container.state.restart_count,
+        stopped_by_user=container.state.stopped_by_user,
+    )
+    if ended and wanted:
+        engine.tasks.create_task(_start_quietly(engine, container), name=f"autostart {container.id}")
+
+
+async def _start_quietly(engine: Engine, container: Container) -> None:
+    try:
+        await start(engine, container.id)
+    except EngineError as error:
+        log.warning("container %s could not be started: %s", container.id, error)

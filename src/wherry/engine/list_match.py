@@ -1,0 +1,128 @@
+"""The filters of `docker ps`: which containers match (moby `daemon/list.go`)."""
+
+from collections.abc import Callable
+
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.request.filters import Filters
+from wherry.engine.request.ports import parse_port
+from wherry.images.find import find as find_image
+from wherry.model.container import Container
+from wherry.model.errors import InvalidParameter, NotFound
+from wherry.model.state import Status
+
+ACCEPTED = (
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
+    "publish", "since", "status", "volume",
+)  # fmt: skip
+
+
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
+
+
+def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
+    """One function that says whether a container matches all filters; what needs a look-up is looked up once."""
+    _check_values(wanted)
+    ancestors = _ancestors(engine, wanted)
+    before = _creation(engine, wanted, "before")
+    since = _creation(engine, wanted, "since")
+    exits = {_exit_code(text) for text in wanted.values("exited")}
+
+    def matches(container: Container) -> bool:
+        return (
+            wanted.starts("id", container.id)
+            and _name_matches(wanted, container)
+            and wanted.labels(container.config.labels or {})
+            and wanted.has("status", container.state.status)
+            and (not exits or _has_exited(container, exits))
+            and (ancestors is None or _descends(container, ancestors))
+            and (before is None or container.created_ns < before)
+            and (since is None or container.created_ns > since)
+            and wanted.has_any("volume", _volume_names(container))
+            and wanted.has_any("network", _network_names(container))
+            and _ports_match(wanted, container)
+            and wanted.truth("is-task") is not True
+            and wanted.has("health", "none")
+        )
+
+    return matches
+
+
+def _check_values(wanted: Filters) -> None:
+    for status in wanted.values("status"):
+        if status not in set(Status):
+            known = ", ".join(sorted(Status))
+            raise InvalidParameter(f"invalid filter 'status={status}': must be one of {known}")
+    for health in wanted.values("health"):
+        if health not in _HEALTH:
+            known = ", ".join(_HEALTH)
+            raise InvalidParameter(f"invalid filter 'health={health}': must be one of {known}")
+
+
+def _exit_code(text: str) -> int:
+    if not text.lstrip("-").isdecimal():
+        raise InvalidParameter(f"invalid filter 'exited={text}'")
+    return int(text)
+
+
+def _ancestors(engine: Engine, wanted: Filters) -> set[str] | None:
+    """Ids of the images that were named, None where the filter was not given; unknown ones match nothing."""
+    if "ancestor" not in wanted:
+        return None
+    found: set[str] = set()
+    for name in wanted.values("ancestor"):
+        try:
+            found.add(find_image(engine.library, name).id)
+        except NotFound:
+            continue
+    return found
+
+
+def _descends(container: Container, ancestors: set[str]) -> bool:
+    return container.image_id in ancestors
+
+
+def _creation(engine: Engine, wanted: Filters, name: str) -> int | None:
+    values = wanted.values(name)
+    return find(engine, values[-1]).created_ns if values else None
+
+
+def _name_matches(wanted: Filters, container: Container) -> bool:
+    # A pattern may be written with the leading slash that names have in the API.
+    return wanted.matches("name", container.name) or wanted.matches("name", f"/{container.name}")
+
+
+def _has_exited(container: Container, codes: set[int]) -> bool:
+    return container.state.status is Status.EXITED and container.state.exit_code in codes
+
+
+def _volume_names(container: Container) -> list[str]:
+    return [part for mount in container.mounts for part in (mount.name, mount.source, mount.destination) if part]
+
+
+def _network_names(container: Container) -> list[str]:
+    endpoints = container.attachment.endpoints if container.attachment else ()
+    joined = [part for endpoint in endpoints for part in (endpoint.network_id, endpoint.network_name)]
+    return [*joined, container.host_config.network_mode]
+
+
+def _ports_match(wanted: Filters, container: Container) -> bool:
+    published = (
+        {(port.container_port, port.protocol) for port in container.attachment.ports}
+        if (container.attachment)
+        else set[tuple[int, str]]()
+    )
+    exposed = {parse_port(port) for port in container.config.exposed_ports or {}}
+    return _port_said(wanted, "publish", published) and _port_said(wanted, "expose", exposed | published)
+
+
+def _port_said(wanted: Filters, name: str, ports: set[tuple[int, str]]) -> bool:
+    return name not in wanted or any(_in_range(text, ports) for text in wanted.values(name))
+
+
+def _in_range(text: str, ports: set[tuple[int, str]]) -> bool:
+    span, _, protocol = text.partition("/")
+    first, dash, last = span.partition("-")
+    low, _ = parse_port(first)
+    high, _ = parse_port(last) if dash else (low, "")
+    return any(low <= number <= high and kind == (protocol or "tcp") for number, kind in ports)

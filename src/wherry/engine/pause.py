@@ -1,0 +1,55 @@
+"""`POST /containers/{id}/pause` and `/unpause`: the freezer."""
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import Process
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine, Live
+from wherry.engine.telling import tell
+from wherry.model.container import Container
+from wherry.model.errors import Conflict
+from wherry.model.state import Happening, Status, after
+
+
+async def pause(engine: Engine, name: str) -> None:
+    """Freeze every process of a container. Raises Conflict unless it runs."""
+    container = find(engine, name)
+    live = engine.live_of(container.id)
+    async with live.lock:
+        process = _process_to_freeze(engine, container, live)
+        await process.pause()
+        await _mark(engine, container, Happening.PAUSE)
+    tell(engine, container, "pause")
+
+
+async def unpause(engine: Engine, name: str) -> None:
+    """Thaw a container. Raises Conflict unless it is paused."""
+    container = find(engine, name)
+    live = engine.live_of(container.id)
+    async with live.lock:
+        current = find(engine, container.id)
+        if current.state.status is not Status.PAUSED or live.process is None:
+            raise Conflict(f"Container {container.id} is not paused")
+        await live.process.resume()
+        await _mark(engine, container, Happening.UNPAUSE)
+    tell(engine, container, "unpause")
+
+
+def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Process:
+    current = find(engine, container.id)
+    match current.state.status:
+        case Status.PAUSED:
+            raise Conflict(f"container {container.id} is already paused")
+        case Status.RESTARTING:
+            raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        case Status.RUNNING if live.process is not None:
+            return live.process
+        case _:
+            raise Conflict(f"container {container.id} is not running")
+
+
+async def _mark(engine: Engine, container: Container, happening: Happening) -> None:
+    await engine.change(
+        container.id,
+        lambda current: replace(current, state=replace(current.state, status=after(current.state.status, happening))),
+    )

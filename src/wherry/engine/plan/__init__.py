@@ -1,0 +1,1 @@
+"""From a container to a runtime-spec: pure functions, one for each part of the specification."""

@@ -1,0 +1,42 @@
+"""`DELETE /containers/{id}`."""
+
+import signal
+
+from wherry.engine.containers import find
+from wherry.engine.discard import discard
+from wherry.engine.engine import Engine
+from wherry.engine.kill import deliver
+from wherry.engine.wait import ended
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, Unsupported
+from wherry.model.state import Status
+
+
+async def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
+    """Remove a container, with `force` a running one too. Raises NotFound, Conflict."""
+    if link:
+        raise Unsupported("removing links is not supported yet")
+    container = find(engine, name)
+    if container.state.status is Status.RESTARTING or container.state.is_alive:
+        if not force:
+            raise Conflict(_words(container))
+        await _end(engine, container)
+    await discard(engine, container.id, volumes=volumes)
+
+
+def _words(container: Container) -> str:
+    advice = (
+        "is paused and must be unpaused first"
+        if container.state.status is Status.PAUSED
+        else f"is {container.state.status}: stop the container before removing or force remove"
+    )
+    return f'cannot remove container "/{container.name}": container {advice}'
+
+
+async def _end(engine: Engine, container: Container) -> None:
+    live = engine.live_of(container.id)
+    live.keep = True  # the caller removes it, not the supervisor of a `--rm` container
+    if container.state.is_alive:
+        await deliver(engine, container, signal.SIGKILL)
+    live.stop_wanted.set()
+    await ended(engine, container.id)

@@ -1,0 +1,21 @@
+"""`POST /containers/{id}/rename`."""
+
+from msgspec.structs import replace
+
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.names import reserve
+from wherry.engine.telling import tell
+from wherry.model.errors import InvalidParameter
+
+
+async def rename(engine: Engine, name: str, *, new_name: str) -> None:
+    """Give a container another name. Raises InvalidParameter, NotFound, Conflict."""
+    if not name or not new_name:
+        raise InvalidParameter("Neither old nor new names may be empty")
+    container = find(engine, name)
+    if container.name == new_name.removeprefix("/"):
+        raise InvalidParameter("Renaming a container with the same name as its current name")
+    with reserve(engine, new_name, container_id=container.id) as reserved:
+        renamed = await engine.change(container.id, lambda current: replace(current, name=reserved))
+    tell(engine, renamed, "rename", oldName=f"/{container.name}")

@@ -1,0 +1,1 @@
+"""What a client asked for: merged with the image, checked, normalised; pure functions."""

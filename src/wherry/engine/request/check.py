@@ -1,0 +1,177 @@
+"""Whether a request makes sense at all, with dockerd's words (moby `daemon/container.go`, `daemon_unix.go`)."""
+
+import os
+
+from wherry.engine.request.ports import parse_port, port_requests
+from wherry.engine.request.signals import parse_signal
+from wherry.model.config import Config, HostConfig, RestartPolicy
+from wherry.model.errors import InvalidParameter
+
+BYTES_MIN = 6 * 1024 * 1024
+CPU_PERIOD_MICROSECONDS = range(1000, 1_000_001)
+CPU_QUOTA_MICROSECONDS_MIN = 1000
+NANO = 1_000_000_000
+WEIGHTS = range(10, 1001)
+OOM_SCORES = range(-1000, 1001)
+SWAPPINESS = range(101)
+POLICIES = ("no", "always", "on-failure", "unless-stopped")
+
+
+def check(config: Config, host_config: HostConfig) -> None:
+    """Raise InvalidParameter for the first thing that can never work."""
+    _check_config(config)
+    _check_restart(host_config)
+    _check_network(config, host_config)
+    _check_memory(host_config)
+    _check_cpu(host_config)
+    _check_others(host_config)
+    port_requests(config, host_config)
+
+
+def _check_config(config: Config) -> None:
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidParameter(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    for entry in config.env or ():
+        if not entry.partition("=")[0] or "\0" in entry:
+            raise InvalidParameter(f"invalid environment variable: {entry}")
+    if config.stop_signal:
+        parse_signal(config.stop_signal)
+    for port in config.exposed_ports or {}:
+        first, _, _protocol = port.partition("/")
+        if "-" not in first:
+            parse_port(port)
+
+
+def _check_restart(host_config: HostConfig) -> None:
+    policy = host_config.restart_policy
+    if policy.name and policy.name not in POLICIES:
+        raise InvalidParameter(
+            f"invalid restart policy: unknown policy '{policy.name}'; use one of 'no', 'always', 'on-failure', "
+            "or 'unless-stopped'"
+        )
+    if policy.maximum_retry_count < 0:
+        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise InvalidParameter(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+            if not policy.name
+            else f"invalid restart policy: maximum retry count cannot be used with restart policy '{policy.name}'"
+        )
+    if host_config.auto_remove and not restarts_never(policy):
+        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
+
+
+def restarts_never(policy: RestartPolicy) -> bool:
+    """Whether the policy is the one that does nothing."""
+    return policy.name in {"", "no"}
+
+
+def _check_network(config: Config, host_config: HostConfig) -> None:
+    mode = host_config.network_mode
+    if mode.startswith("container:"):
+        _check_shared_network(config, host_config)
+    if mode == "host" and host_config.links:
+        raise InvalidParameter(
+            "conflicting options: host type networking can't be used with links. "
+            "This would result in undefined behavior"
+        )
+    if host_config.uts_mode == "host" and config.hostname:
+        raise InvalidParameter("conflicting options: hostname and the UTS mode")
+
+
+def _check_shared_network(config: Config, host_config: HostConfig) -> None:
+    conflicts = {
+        "hostname and the network mode": config.hostname,
+        "container type network can't be used with links. This would result in undefined behavior": host_config.links,
+        "dns and the network mode": host_config.dns,
+        "custom host-to-IP mapping and the network mode": host_config.extra_hosts,
+        "mac-address and the network mode": config.mac_address,
+        "port publishing and the container type network mode": host_config.port_bindings
+        or host_config.publish_all_ports,
+        "port exposing and the container type network mode": config.exposed_ports,
+    }
+    for words, value in conflicts.items():
+        if value:
+            raise InvalidParameter(f"conflicting options: {words}")
+
+
+def _check_memory(host_config: HostConfig) -> None:
+    memory, swap = host_config.memory, host_config.memory_swap
+    if memory and memory < BYTES_MIN:
+        raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    if memory > 0 and 0 < swap < memory:
+        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if not memory and swap > 0:
+        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
+    swappiness = host_config.memory_swappiness
+    if swappiness is not None and swappiness != -1 and swappiness not in SWAPPINESS:
+        raise InvalidParameter(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
+    reservation = host_config.memory_reservation
+    if reservation and reservation < BYTES_MIN:
+        raise InvalidParameter("Minimum memory reservation allowed is 6MB")
+    if memory and reservation and memory < reservation:
+        raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def _check_cpu(host_config: HostConfig) -> None:
+    if host_config.nano_cpus:
+        _check_nano_cpus(host_config)
+    if host_config.cpu_shares < 0:
+        raise InvalidParameter(f"invalid CPU shares ({host_config.cpu_shares}): value must be a positive integer")
+    if host_config.cpu_period and host_config.cpu_period not in CPU_PERIOD_MICROSECONDS:
+        raise InvalidParameter("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if 0 < host_config.cpu_quota < CPU_QUOTA_MICROSECONDS_MIN:
+        raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    _check_cpuset(host_config.cpuset_cpus)
+
+
+def _check_nano_cpus(host_config: HostConfig) -> None:
+    if host_config.cpu_period:
+        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    if host_config.cpu_quota:
+        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
+    cpus = os.cpu_count() or 1
+    if not 0 < host_config.nano_cpus <= cpus * NANO:
+        raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
+
+
+def _check_cpuset(text: str) -> None:
+    if not text:
+        return
+    available = os.sched_getaffinity(0)
+    try:
+        wanted = parse_cpus(text)
+    except ValueError:
+        raise InvalidParameter(f"Invalid value {text} for cpuset cpus") from None
+    if not wanted <= available:
+        have = ",".join(str(cpu) for cpu in sorted(available))
+        raise InvalidParameter(f"Requested CPUs are not available - requested {text}, available: {have}")
+
+
+def parse_cpus(text: str) -> set[int]:
+    """`0-2,4` as a set. Raises ValueError."""
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        low, high = int(first), int(last) if dash else int(first)
+        if high < low:
+            raise ValueError(text)
+        cpus |= set(range(low, high + 1))
+    return cpus
+
+
+def _check_others(host_config: HostConfig) -> None:
+    if host_config.oom_score_adj not in OOM_SCORES:
+        raise InvalidParameter(f"Invalid value {host_config.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    if host_config.shm_size < 0:
+        raise InvalidParameter("SHM size can not be less than 0")
+    if host_config.blkio_weight and host_config.blkio_weight not in WEIGHTS:
+        raise InvalidParameter("Range of blkio weight is from 10 to 1000")
+    for ulimit in host_config.ulimits or ():
+        if ulimit.soft > ulimit.hard != -1:
+            raise InvalidParameter(
+                f"invalid ulimit: {ulimit.name}: ulimit soft limit must be less than or equal to hard limit: "
+                f"{ulimit.soft} > {ulimit.hard}"
+            )

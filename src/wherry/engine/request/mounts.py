@@ -1,0 +1,228 @@
+"""The three ways to ask for a mount (`-v`, `--mount`, `--tmpfs`), parsed into one record each.
+
+Rules and words as moby's `volume/mounts` (linux_parser.go): a later source for one destination is a clash.
+"""
+
+import posixpath
+from collections.abc import Iterator
+
+from wherry.model.config import Config, HostConfig, MountRequest
+from wherry.model.errors import InvalidParameter, Unsupported
+from wherry.model.ids import is_valid_name
+from wherry.model.volume import MountPoint
+
+PROPAGATIONS = ("rprivate", "private", "rslave", "slave", "rshared", "shared")
+DEFAULT_PROPAGATION = "rprivate"
+_ACCESS = {"rw": True, "ro": False}
+_LABELS = ("z", "Z")
+_CONSISTENCY = ("consistent", "cached", "delegated", "default")
+
+
+def requested_mounts(config: Config, host_config: HostConfig) -> tuple[MountPoint, ...]:
+    """All mounts that were asked for, unresolved: volumes may lack a name yet. Raises InvalidParameter.
+
+    Order of precedence as dockerd's: binds, then `Mounts`, then tmpfs, then the image's and user's `Volumes`,
+    which give way silently to anything at the same destination.
+    """
+    found: dict[str, MountPoint] = {}
+    for mount in (*_binds(host_config), *_mounts(host_config), *_tmpfs(host_config)):
+        if mount.destination in found:
+            raise InvalidParameter(f"Duplicate mount point: {mount.destination}")
+        found[mount.destination] = mount
+    for destination in config.volumes or {}:
+        target = clean_destination(destination)
+        found.setdefault(target, MountPoint(kind="volume", destination=target, driver=host_config.volume_driver))
+    return tuple(found.values())
+
+
+def clean_destination(path: str) -> str:
+    """A destination in its shortest form. Raises InvalidParameter for relative ones and for the root itself."""
+    if not path.startswith("/"):
+        raise InvalidParameter(f"invalid mount path: '{path}' mount path must be absolute")
+    clean = posixpath.normpath(path)
+    clean = "/" + clean.lstrip("/")
+    if clean == "/":
+        raise InvalidParameter("invalid specification: destination can't be '/'")
+    return clean
+
+
+def _binds(host_config: HostConfig) -> Iterator[MountPoint]:
+    for bind in host_config.binds or ():
+        yield _parse_bind(bind, host_config.volume_driver)
+
+
+def _parse_bind(text: str, volume_driver: str) -> MountPoint:
+    parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not all(parts[:2]):
+        raise InvalidParameter(f"invalid volume specification: '{text}'")
+    mode = parts[2] if len(parts) == 3 else ""
+    writable, propagation, no_copy, recursive = _parse_mode(mode, text)
+    if len(parts) == 1:
+        return MountPoint(kind="volume", destination=clean_destination(parts[0]), driver=volume_driver)
+    source, destination = parts[0], clean_destination(parts[1])
+    if source.startswith("/"):
+        return MountPoint(
+            kind="bind",
+            source=posixpath.normpath(source),
+            destination=destination,
+            mode=mode,
+            writable=writable,
+            propagation=propagation or DEFAULT_PROPAGATION,
+            recursive=recursive,
+        )
+    _check_volume_name(source)
+    if propagation:
+        raise InvalidParameter(f"invalid mode: {mode}")
+    return MountPoint(
+        kind="volume",
+        name=source,
+        destination=destination,
+        driver=volume_driver,
+        mode=mode,
+        writable=writable,
+        no_copy=no_copy,
+    )
+
+
+def _parse_mode(mode: str, whole: str) -> tuple[bool, str, bool, bool]:
+    """(writable, propagation, no copy-up, recursive) of `ro,rslave,nocopy`; each kind of word once."""
+    writable, propagation, no_copy, recursive = True, "", False, True
+    seen: set[str] = set()
+    for word in mode.split(",") if mode else ():
+        kind = _kind_of_word(word)
+        if not kind or kind in seen:
+            raise InvalidParameter(f"invalid mode: {mode}")
+        seen.add(kind)
+        match kind:
+            case "access":
+                writable = _ACCESS[word]
+            case "propagation":
+                propagation = word
+            case "copy":
+                no_copy = True
+            case "label":
+                continue  # no SELinux labels are set unless the daemon runs with SELinux; as dockerd, the word is fine
+            case "recursion":
+                recursive = word == "rbind"
+    if whole.endswith(":"):
+        raise InvalidParameter(f"invalid volume specification: '{whole}'")
+    return writable, propagation, no_copy, recursive
+
+
+def _kind_of_word(word: str) -> str:
+    if word in _ACCESS:
+        return "access"
+    if word in PROPAGATIONS:
+        return "propagation"
+    if word in _LABELS:
+        return "label"
+    if word in _CONSISTENCY:
+        return "consistency"
+    return {"nocopy": "copy", "bind": "recursion", "rbind": "recursion"}.get(word, "")
+
+
+def _check_volume_name(name: str) -> None:
+    if len(name) == 1:
+        raise InvalidParameter("volume name is too short, names should be at least two alphanumeric characters")
+    if not is_valid_name(name):
+        raise InvalidParameter(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )
+
+
+def _mounts(host_config: HostConfig) -> Iterator[MountPoint]:
+    for request in host_config.mounts or ():
+        yield _parse_mount(request)
+
+
+def _parse_mount(request: MountRequest) -> MountPoint:
+    if not request.target:
+        raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: field Target must not be empty")
+    try:
+        destination = clean_destination(request.target)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: {error}") from None
+    match request.type:
+        case "bind":
+            return _bind_mount(request, destination)
+        case "volume":
+            return _volume_mount(request, destination)
+        case "tmpfs":
+            return _tmpfs_mount(request, destination)
+        case "image" | "cluster" | "npipe":
+            raise Unsupported(f"mounts of type {request.type} are not supported yet")
+        case _:
+            raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: mount type unknown")
+
+
+def _bind_mount(request: MountRequest, destination: str) -> MountPoint:
+    if not request.source:
+        raise InvalidParameter('invalid mount config for type "bind": field Source must not be empty')
+    if not request.source.startswith("/"):
+        raise InvalidParameter(
+            f"invalid mount config for type \"bind\": invalid mount path: '{request.source}' "
+            "mount path must be absolute"
+        )
+    if request.volume_options or request.tmpfs_options:
+        raise InvalidParameter('invalid mount config for type "bind": field VolumeOptions must not be specified')
+    options = request.bind_options
+    propagation = (options.propagation if options else "") or DEFAULT_PROPAGATION
+    if propagation not in PROPAGATIONS:
+        raise InvalidParameter(f'invalid mount config for type "bind": invalid propagation mode: {propagation}')
+    return MountPoint(
+        kind="bind",
+        source=posixpath.normpath(request.source),
+        destination=destination,
+        writable=not request.read_only,
+        propagation=propagation,
+        recursive=not (options and options.non_recursive),
+        recursive_readonly=not (options and options.read_only_non_recursive),
+        # `--mount` refuses a source that is not there, unless told to make it; `-v` always makes it.
+        must_exist=not (options and options.create_mountpoint),
+    )
+
+
+def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
+    options = request.volume_options
+    if request.source:
+        _check_volume_name(request.source)
+    if request.bind_options or request.tmpfs_options:
+        raise InvalidParameter('invalid mount config for type "volume": field BindOptions must not be specified')
+    return MountPoint(
+        kind="volume",
+        name=request.source,
+        destination=destination,
+        driver=options.driver_config.name if options and options.driver_config else "",
+        mode="z",
+        writable=not request.read_only,
+        subpath=options.subpath if options else "",
+        no_copy=bool(options and options.no_copy),
+    )
+
+
+def _tmpfs_mount(request: MountRequest, destination: str) -> MountPoint:
+    if request.source:
+        raise InvalidParameter('invalid mount config for type "tmpfs": field Source must not be specified')
+    if request.bind_options or request.volume_options:
+        raise InvalidParameter('invalid mount config for type "tmpfs": field BindOptions must not be specified')
+    options = request.tmpfs_options
+    words = ["ro"] if request.read_only else []
+    if options and options.mode:
+        words.append(f"mode={options.mode:o}")
+    if options and options.size_bytes:
+        words.append(f"size={options.size_bytes}")
+    words += ["=".join(option) for option in (options.options if options else None) or ()]
+    return MountPoint(kind="tmpfs", destination=destination, writable=not request.read_only, tmpfs_options=tuple(words))
+
+
+def _tmpfs(host_config: HostConfig) -> Iterator[MountPoint]:
+    for path, options in (host_config.tmpfs or {}).items():
+        words = tuple(word for word in options.split(",") if word)
+        yield MountPoint(
+            kind="tmpfs", destination=clean_destination(path), writable="ro" not in words, tmpfs_options=words
+        )
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'

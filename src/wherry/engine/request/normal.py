@@ -1,0 +1,61 @@
+"""Defaults filled in, so that inspect shows what is really in force (moby `adaptContainerSettings`)."""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from wherry.model.config import Config, HostConfig, LogConfig, RestartPolicy
+from wherry.model.ids import short_id
+
+SHM_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What the daemon's settings and the host say where a client says nothing."""
+
+    log_driver: str
+    log_options: dict[str, str]
+    shm_bytes: int
+    runtime: str
+    cgroupns: str
+    masked_paths: tuple[str, ...]
+    readonly_paths: tuple[str, ...]
+
+
+def normal_config(config: Config, host_config: HostConfig, container_id: str, *, host_name: str) -> Config:
+    """The host name decided: the host's own with its network or UTS namespace, otherwise the short id."""
+    if config.hostname:
+        return config
+    shares_name = host_config.network_mode == "host" or host_config.uts_mode == "host"
+    if host_config.network_mode.startswith("container:"):
+        return config
+    return replace(config, hostname=host_name if shares_name else short_id(container_id))
+
+
+def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfig:
+    """Every default said."""
+    log = host_config.log_config
+    confined = not host_config.privileged
+    return replace(
+        host_config,
+        log_config=log if log.type else LogConfig(type=defaults.log_driver, config=dict(defaults.log_options)),
+        network_mode="bridge" if host_config.network_mode in {"", "default"} else host_config.network_mode,
+        restart_policy=replace(host_config.restart_policy, name=host_config.restart_policy.name or "no")
+        if host_config.restart_policy != RestartPolicy()
+        else RestartPolicy(name="no"),
+        memory_swap=host_config.memory_swap or (host_config.memory * 2 if host_config.memory > 0 else 0),
+        memory_swappiness=None if host_config.memory_swappiness == -1 else host_config.memory_swappiness,
+        ipc_mode=host_config.ipc_mode or "private",
+        cgroupns_mode=host_config.cgroupns_mode or ("host" if host_config.privileged else defaults.cgroupns),
+        shm_size=host_config.shm_size or defaults.shm_bytes,
+        runtime=host_config.runtime or defaults.runtime,
+        masked_paths=_paths(host_config.masked_paths, defaults.masked_paths, confined=confined),
+        readonly_paths=_paths(host_config.readonly_paths, defaults.readonly_paths, confined=confined),
+    )
+
+
+def _paths(said: tuple[str, ...] | None, default: tuple[str, ...], *, confined: bool) -> tuple[str, ...] | None:
+    if said is not None:
+        return said
+    return default if confined else None

@@ -1,0 +1,14 @@
+"""What the maker of a container should know although nothing is refused."""
+
+from wherry.model.container import Container
+from wherry.model.image import Image
+
+
+def warnings_of(container: Container, image: Image) -> tuple[str, ...]:
+    """Warnings of the create answer, in dockerd's words where it has such a warning."""
+    warnings: list[str] = []
+    if container.host_config.network_mode == "host" and container.host_config.port_bindings:
+        warnings.append("Published ports are discarded when using host network mode")
+    if image.config.healthcheck and image.config.healthcheck.test not in {None, ("NONE",)}:
+        warnings.append("The image's HEALTHCHECK is not run yet")
+    return tuple(warnings)

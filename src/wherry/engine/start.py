@@ -1,0 +1,63 @@
+"""`POST /containers/{id}/start`."""
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import StartFailed
+from wherry.engine.bring_up import bring_up
+from wherry.engine.containers import find
+from wherry.engine.discard import discard
+from wherry.engine.engine import Engine
+from wherry.engine.supervise import watch
+from wherry.engine.telling import tell, tell_networks
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, EngineError, NotModified
+from wherry.model.state import Status
+
+EXIT_CODE_OF_FAILURE = 128
+
+
+async def start(engine: Engine, name: str) -> None:
+    """Start a container that does not run. Raises NotModified when it does, Conflict, StartFailed."""
+    container = find(engine, name)
+    live = engine.live_of(container.id)
+    try:
+        async with live.lock:
+            container = find(engine, container.id)
+            _check(container)
+            container = await bring_up(engine, container, live)
+            assert live.process is not None
+            watch(engine, container.id, live.process)
+    except (NotModified, Conflict):
+        raise
+    except EngineError as error:
+        await _failed(engine, container, error)
+        raise
+    tell_networks(engine, container, "connect")
+    tell(engine, container, "start")
+
+
+def _check(container: Container) -> None:
+    match container.state.status:
+        case Status.PAUSED:
+            raise Conflict("cannot start a paused container, try unpause instead")
+        case Status.RUNNING | Status.RESTARTING:
+            raise NotModified(f"container {container.id} is already running")
+        case Status.REMOVING | Status.DEAD:
+            raise Conflict("container is marked for removal and cannot be started")
+        case _:
+            return
+
+
+async def _failed(engine: Engine, container: Container, error: EngineError) -> None:
+    """What a failed start leaves: its words and code in the record, or nothing with `--rm`."""
+    if engine.containers.get(container.id) is None:
+        return
+    engine.live_of(container.id).close_sessions()
+    code = error.exit_code if isinstance(error, StartFailed) else EXIT_CODE_OF_FAILURE
+    words = str(error)
+    await engine.change(
+        container.id,
+        lambda current: replace(current, state=replace(current.state, exit_code=code, error=words)),
+    )
+    if container.host_config.auto_remove:
+        await discard(engine, container.id, volumes=True)

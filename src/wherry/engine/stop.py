@@ -1,0 +1,54 @@
+"""`POST /containers/{id}/stop`: a signal, patience, then SIGKILL."""
+
+import asyncio
+import signal
+
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.kill import deliver
+from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal
+from wherry.engine.telling import tell
+from wherry.engine.wait import ended
+from wherry.model.container import Container
+from wherry.model.errors import NotModified
+from wherry.model.state import Status
+
+PATIENCE_SECONDS = 10
+FOREVER = -1
+
+
+async def stop(engine: Engine, name: str, *, signal_name: str = "", timeout_seconds: int | None = None) -> None:
+    """Stop a container and wait for its end. Raises NotFound; NotModified when it does not run."""
+    container = find(engine, name)
+    if not container.state.is_alive and container.state.status is not Status.RESTARTING:
+        raise NotModified(f"container {container.id} is not running")
+    await halt(engine, container, signal_name=signal_name, timeout_seconds=timeout_seconds)
+    tell(engine, container, "stop")
+
+
+async def halt(
+    engine: Engine, container: Container, *, signal_name: str = "", timeout_seconds: int | None = None
+) -> None:
+    """Bring a running or restarting container to its end, whatever its restart policy says."""
+    if container.state.is_alive:
+        await deliver(engine, container, _signal(container, signal_name))
+    else:
+        engine.live_of(container.id).stop_wanted.set()
+    patience = _patience(container, timeout_seconds)
+    try:
+        async with asyncio.timeout(None if patience == FOREVER else patience):
+            await ended(engine, container.id)
+    except TimeoutError:
+        await deliver(engine, container, signal.SIGKILL)
+        await ended(engine, container.id)
+
+
+def _signal(container: Container, signal_name: str) -> int:
+    text = signal_name or container.config.stop_signal
+    return parse_signal(text) if text else DEFAULT_STOP_SIGNAL
+
+
+def _patience(container: Container, timeout_seconds: int | None) -> int:
+    if timeout_seconds is not None:
+        return max(timeout_seconds, FOREVER)
+    return PATIENCE_SECONDS if container.config.stop_timeout is None else container.config.stop_timeout

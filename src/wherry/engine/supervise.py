@@ -1,0 +1,166 @@
+"""The task that owns a container's life: waits for its end, records it, restarts it by its policy, removes it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from wherry.drivers.driver import ExitStatus, Process
+from wherry.engine.bring_up import bring_up, take_down
+from wherry.engine.discard import discard
+from wherry.engine.engine import Engine, Live
+from wherry.engine.telling import tell, tell_networks
+from wherry.model.clock import NANOSECONDS
+from wherry.model.config import RestartPolicy
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, EngineError
+from wherry.model.state import Happening, Status, after
+
+# moby restartmanager: 100 ms, doubled each time up to a minute, forgotten after ten good seconds.
+PAUSE_SECONDS_FIRST = 0.1
+PAUSE_SECONDS_MAX = 60.0
+GOOD_RUN_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+def wants_restart(policy: RestartPolicy, *, exit_code: int, restarts: int, stopped_by_user: bool) -> bool:
+    """Whether a container that ended by itself is started again (moby restartmanager.ShouldRestart)."""
+    match policy.name:
+        case "always":
+            return True
+        case "unless-stopped":
+            return not stopped_by_user
+        case "on-failure":
+            left = not policy.maximum_retry_count or restarts < policy.maximum_retry_count
+            return left and exit_code != 0
+        case _:
+            return False
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before the next start."""
+
+    seconds: float = 0.0
+
+    def next(self, *, ran_seconds: float) -> float:
+        """The pause after a run of that length."""
+        if ran_seconds >= GOOD_RUN_SECONDS or not self.seconds:
+            self.seconds = PAUSE_SECONDS_FIRST
+        else:
+            self.seconds = min(self.seconds * 2, PAUSE_SECONDS_MAX)
+        return self.seconds
+
+
+def watch(engine: Engine, container_id: str, process: Process) -> None:
+    """Begin to supervise a container that runs."""
+    live = engine.live_of(container_id)
+    live.process = process
+    live.stop_wanted.clear()
+    live.supervisor = engine.tasks.create_task(_supervise(engine, container_id, live), name=f"watch {container_id}")
+
+
+def watch_pause(engine: Engine, container_id: str) -> None:
+    """Begin to supervise a container that waits for its restart, after the daemon itself was restarted."""
+    live = engine.live_of(container_id)
+    live.supervisor = engine.tasks.create_task(_supervise(engine, container_id, live), name=f"watch {container_id}")
+
+
+async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
+    """Record an end: state, freed resources, events, waiters woken."""
+    live = engine.live_of(container_id)
+    async with live.lock:
+        old = engine.containers.get(container_id)
+        assert old is not None, "a container is removed only after its end was recorded"
+        await take_down(engine, old, live)
+        happening = Happening.AWAIT_RESTART if _will_restart(old, live, status) else Happening.DIE
+        live.last_exit = status
+        live.exits += 1
+        container = await engine.change(container_id, lambda current: _ended(current, status, happening))
+    ran_ns = max(0, status.finished_ns - old.state.started_ns)
+    if status.oom_killed:
+        tell(engine, container, "oom")
+    tell(engine, container, "die", exitCode=str(status.code), execDuration=str(ran_ns // NANOSECONDS))
+    tell_networks(engine, old, "disconnect")
+
+
+async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
+    backoff = Backoff()
+    while True:
+        if live.process is not None:
+            await settle(engine, container_id, await live.process.wait())
+        if not await _starts_again(engine, container_id, live, backoff):
+            break
+    container = engine.containers.get(container_id)
+    if container is not None and container.host_config.auto_remove and not live.keep:
+        await _remove(engine, container)
+
+
+async def _remove(engine: Engine, container: Container) -> None:
+    try:
+        await discard(engine, container.id, volumes=True)
+    except Conflict:
+        log.debug("container %s is being removed by somebody else", container.id)
+    except (EngineError, OSError):
+        log.exception("container %s could not be removed after its end", container.id)
+
+
+async def _starts_again(engine: Engine, container_id: str, live: Live, backoff: Backoff) -> bool:
+    """Wait the policy's pause and start. False when the container has ended for good."""
+    container = engine.containers.get(container_id)
+    if container is None or container.state.status is not Status.RESTARTING:
+        return False
+    ran_ns = container.state.finished_ns - container.state.started_ns
+    if await _stop_wanted_within(live, backoff.next(ran_seconds=ran_ns / NANOSECONDS)):
+        await engine.change(container_id, lambda current: _gave_up(current, ""))
+        return False
+    try:
+        async with live.lock:
+            container = await bring_up(engine, container, live)
+    except EngineError as error:
+        log.warning("container %s could not be restarted: %s", container_id, error)
+        words = str(error)
+        await engine.change(container_id, lambda current: _gave_up(current, words))
+        return False
+    tell_networks(engine, container, "connect")
+    tell(engine, container, "start")
+    return True
+
+
+async def _stop_wanted_within(live: Live, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await live.stop_wanted.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _will_restart(container: Container, live: Live, status: ExitStatus) -> bool:
+    return not live.stop_wanted.is_set() and wants_restart(
+        container.host_config.restart_policy,
+        exit_code=status.code,
+        restarts=container.state.restart_count,
+        stopped_by_user=container.state.stopped_by_user,
+    )
+
+
+def _ended(container: Container, status: ExitStatus, happening: Happening) -> Container:
+    state = container.state
+    ended = replace(
+        state,
+        status=after(state.status, happening),
+        pid=0,
+        exit_code=status.code,
+        oom_killed=status.oom_killed,
+        finished_ns=status.finished_ns,
+        restart_count=state.restart_count + (happening is Happening.AWAIT_RESTART),
+    )
+    return replace(container, attachment=None, state=ended)
+
+
+def _gave_up(container: Container, error: str) -> Container:
+    status = after(container.state.status, Happening.GIVE_UP)
+    return replace(container, state=replace(container.state, status=status, error=error))

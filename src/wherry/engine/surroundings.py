@@ -1,0 +1,103 @@
+"""Looking around before a birth: users, devices, namespaces, privileges; all a spec needs beyond the record."""
+
+import asyncio
+import shutil
+
+from wherry.engine import devices
+from wherry.engine.containers import find
+from wherry.engine.defaults.capabilities import available, capability_sets, granted
+from wherry.engine.defaults.devices import device_rules
+from wherry.engine.defaults.seccomp import BUILTIN, seccomp_filter
+from wherry.engine.engine import Engine
+from wherry.engine.joining import namespace_owner, namespace_paths
+from wherry.engine.plan.process import Privileges, rlimits
+from wherry.engine.plan.resources import device_number, resources
+from wherry.engine.plan.security import SecurityOptions, security_options
+from wherry.engine.plan.spec import Surroundings
+from wherry.model.config import HostConfig
+from wherry.model.container import Container
+from wherry.model.errors import Conflict, InvalidParameter
+from wherry.storage.lookup import resolve_user
+
+CGROUP_PARENT = "/docker"
+INIT_PROGRAMS = ("docker-init", "tini-static")
+HOST_SHM = "/dev/shm"  # noqa: S108 - the host's own, as --ipc=host asks for
+
+
+async def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surroundings:
+    """Everything of the host and the image that the container's spec depends on. Raises EngineError."""
+    return await asyncio.to_thread(_look, engine, container, root_fd)
+
+
+def _look(engine: Engine, container: Container, root_fd: int) -> Surroundings:
+    config, host_config = container.config, container.host_config
+    user = resolve_user(root_fd, config.user, host_config.group_add or ())
+    names = capability_names(host_config)
+    options = security_options(host_config, no_new_privileges=engine.settings.no_new_privileges)
+    nodes = devices.nodes(host_config)
+    rules = (
+        *device_rules(host_config.device_cgroup_rules or (), privileged=host_config.privileged),
+        *devices.rules(nodes),
+    )
+    return Surroundings(
+        user=user,
+        privileges=Privileges(
+            capabilities=capability_sets(names, uid=user.uid),
+            no_new_privileges=options.no_new_privileges,
+            apparmor_profile=_apparmor(options),
+        ),
+        seccomp=seccomp_filter(_seccomp_text(engine, options), names),
+        resources=resources(host_config, rules, device_number),
+        devices=tuple(node.device for node in nodes),
+        namespace_paths=namespace_paths(engine, container),
+        cgroups_path=f"{host_config.cgroup_parent or engine.settings.cgroup_parent or CGROUP_PARENT}/{container.id}",
+        default_rlimits=rlimits(engine.settings.default_ulimits, ()),
+        shm_source=_shm_source(engine, container),
+        init_path=_init_path(engine, host_config),
+    )
+
+
+def capability_names(host_config: HostConfig) -> tuple[str, ...]:
+    """What the container may have at most; what the daemon itself lacks is left out. Raises InvalidParameter."""
+    return granted(
+        host_config.cap_add or (),
+        host_config.cap_drop or (),
+        privileged=host_config.privileged,
+        available=available(),
+    )
+
+
+def _seccomp_text(engine: Engine, options: SecurityOptions) -> str:
+    """The container's own choice, else the daemon's."""
+    return options.seccomp or engine.settings.seccomp_profile or BUILTIN
+
+
+def _apparmor(options: SecurityOptions) -> str:
+    return "" if options.apparmor == "unconfined" else options.apparmor
+
+
+def _shm_source(engine: Engine, container: Container) -> str:
+    """The /dev/shm to bind where IPC is shared: the host's, or another container's. Raises Conflict."""
+    if container.host_config.ipc_mode == "host":
+        return HOST_SHM
+    owner = namespace_owner(engine, container, "ipc")
+    if owner is None:
+        return ""
+    if find(engine, owner.id).host_config.ipc_mode not in {"shareable", "host"}:
+        raise Conflict(
+            f"cannot join IPC namespace of container {owner.id}: "
+            "non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+        )
+    return f"/proc/{owner.state.pid}/root/dev/shm"
+
+
+def _init_path(engine: Engine, host_config: HostConfig) -> str:
+    wanted = engine.settings.init if host_config.init is None else host_config.init
+    if not wanted:
+        return ""
+    candidates = (engine.settings.init_path,) if engine.settings.init_path else INIT_PROGRAMS
+    for name in candidates:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise InvalidParameter(f'exec: "{candidates[0]}": executable file not found in $PATH (package tini has one)')

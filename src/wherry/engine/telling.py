@@ -1,0 +1,37 @@
+"""Events, with the attributes that dockerd gives them."""
+
+from wherry.engine.engine import Engine
+from wherry.model.clock import now_ns
+from wherry.model.container import Container
+from wherry.model.event import Event
+
+
+def tell(engine: Engine, container: Container, action: str, **attributes: str) -> None:
+    """Publish an event about a container, with its labels, image and name."""
+    about = {**(container.config.labels or {}), "image": container.config.image, "name": container.name}
+    _publish(engine, "container", action, container.id, {**about, **attributes})
+
+
+def tell_networks(engine: Engine, container: Container, action: str) -> None:
+    """Publish that a container came to or left each of its networks."""
+    for endpoint in container.attachment.endpoints if container.attachment else ():
+        attributes = {
+            "container": container.id,
+            "name": endpoint.network_name,
+            "type": engine.networks.find(endpoint.network_id).driver,
+        }
+        _publish(engine, "network", action, endpoint.network_id, attributes)
+
+
+def tell_image(engine: Engine, action: str, image_id: str, name: str) -> None:
+    """Publish an event about an image; `name` is what the user called it."""
+    _publish(engine, "image", action, image_id, {"name": name})
+
+
+def tell_volume(engine: Engine, action: str, name: str, **attributes: str) -> None:
+    """Publish an event about a volume."""
+    _publish(engine, "volume", action, name, attributes)
+
+
+def _publish(engine: Engine, kind: str, action: str, actor_id: str, attributes: dict[str, str]) -> None:
+    engine.bus.publish(Event(kind=kind, action=action, actor_id=actor_id, attributes=attributes, time_ns=now_ns()))

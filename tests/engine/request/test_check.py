@@ -1,0 +1,68 @@
+"""What can never work is refused with dockerd's words before anything is made."""
+
+import pytest
+
+from wherry.engine.request.check import check
+from wherry.engine.request.refuse import refuse_unserved
+from wherry.engine.request.signals import parse_signal
+from wherry.model.config import Config, HostConfig, LogConfig, NetworkingConfig, RestartPolicy, Ulimit
+from wherry.model.errors import InvalidParameter, Unsupported
+
+WRONG = [
+    (Config(working_dir="rel"), HostConfig(), "the working directory 'rel' is invalid"),
+    (Config(env=("=x",)), HostConfig(), "invalid environment variable: =x"),
+    (Config(stop_signal="NOPE"), HostConfig(), "invalid signal: NOPE"),
+    (Config(), HostConfig(memory=1024), "Minimum memory limit allowed is 6MB"),
+    (Config(), HostConfig(memory=2**23, memory_swap=2**22), "Minimum memoryswap limit should be larger"),
+    (Config(), HostConfig(memory_swap=2**23), "You should always set the Memory limit"),
+    (Config(), HostConfig(nano_cpus=1, cpu_quota=5000), "Nano CPUs and CPU Quota cannot both be set"),
+    (Config(), HostConfig(nano_cpus=10**15), "range of CPUs is from 0.01 to"),
+    (Config(), HostConfig(cpu_period=5), "CPU cfs period can not be less than 1ms"),
+    (Config(), HostConfig(cpuset_cpus="900"), "Requested CPUs are not available - requested 900"),
+    (Config(), HostConfig(cpuset_cpus="x"), "Invalid value x for cpuset cpus"),
+    (Config(), HostConfig(oom_score_adj=5000), "range for oom score adj is [-1000, 1000]"),
+    (Config(), HostConfig(blkio_weight=5), "ange of blkio weight is from 10 to 1000"),
+    (Config(), HostConfig(restart_policy=RestartPolicy(name="odd")), "unknown policy 'odd'"),
+    (
+        Config(),
+        HostConfig(restart_policy=RestartPolicy(name="always", maximum_retry_count=2)),
+        "maximum retry count cannot be used with restart policy 'always'",
+    ),
+    (Config(), HostConfig(auto_remove=True, restart_policy=RestartPolicy(name="always")), "'AutoRemove' container"),
+    (Config(hostname="x"), HostConfig(network_mode="container:y"), "conflicting options: hostname and the network"),
+    (Config(hostname="x"), HostConfig(uts_mode="host"), "conflicting options: hostname and the UTS mode"),
+    (Config(), HostConfig(ulimits=(Ulimit(name="nofile", soft=2, hard=1),)), "ulimit soft limit must be less"),
+]
+
+
+@pytest.mark.parametrize(("config", "host_config", "words"), WRONG, ids=[words[:40] for _, _, words in WRONG])
+def test_nonsense_is_refused(config, host_config, words):
+    with pytest.raises(InvalidParameter) as caught:
+        check(config, host_config)
+    assert words in str(caught.value)
+
+
+def test_an_option_that_is_not_served_is_named():
+    with pytest.raises(Unsupported, match=r"HostConfig\.Links is not supported yet"):
+        refuse_unserved(Config(), HostConfig(links=("a:b",)), NetworkingConfig())
+    with pytest.raises(Unsupported, match="log driver syslog"):
+        refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
+    with pytest.raises(InvalidParameter, match="no log driver named 'odd' is registered"):
+        refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="odd")), NetworkingConfig())
+    with pytest.raises(InvalidParameter, match="unknown log opt 'x' for json-file log driver"):
+        refuse_unserved(
+            Config(), HostConfig(log_config=LogConfig(type="json-file", config={"x": "1"})), NetworkingConfig()
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("KILL", 9), ("sigterm", 15), ("1", 1), ("RTMIN+3", 37), ("SIGRTMAX-2", 62)]
+)
+def test_signals_by_name_and_number(text, number):
+    assert parse_signal(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "NOPE", "0", "65", "-1", "RTMIN+99", "_DFL"])
+def test_a_signal_that_does_not_exist(text):
+    with pytest.raises(InvalidParameter, match="invalid signal"):
+        parse_signal(text)
