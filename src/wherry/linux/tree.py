@@ -181,7 +181,6 @@ class _Copy:
             return  # a socket is of no use without its listener
         else:
             os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target)
-        old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
         new = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
         try:
             change_owner(new, status.st_uid, status.st_gid)
@@ -189,7 +188,6 @@ class _Copy:
                 os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
             os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
         finally:
-            os.close(old)
             os.close(new)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from wherry.linux.mount import MOUNT_ATTR_RDONLY, detached, fsconfig_string, fsopen, mount_setattr, open_tree
+from wherry.linux.mount import MOUNT_ATTR_RDONLY, detached, fsconfig_string, fsopen, mount_setattr
 from wherry.storage import worker
+from wherry.storage.rootfs import bind
 
 # As dockerd: what one layer's directory says must not depend on another's, nor on the kernel's defaults.
 OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
@@ -32,9 +33,9 @@ def stacked(lowers: Sequence[Path], upper: Path | None = None, work: Path | None
 
 def _open(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> int:
     if upper is not None and not lowers:
-        return open_tree(str(upper))
+        return bind(upper)
     if upper is None and len(lowers) == 1:
-        return open_tree(str(lowers[0]))
+        return bind(lowers[0])
     layers = [*lowers, *(path for path in (upper, work) if path is not None)]
     if takes_layers_singly() and all(len(os.fsencode(path)) <= _STRING_MAX for path in layers):
         return detached("overlay", (("source", "overlay"), *_layers(lowers, upper, work), *OPTIONS))

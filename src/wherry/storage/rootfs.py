@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wherry.linux.mount import MOUNT_ATTR_RDONLY, mount_setattr
+from wherry.linux.mount import MOUNT_ATTR_RDONLY, MS_PRIVATE, mount_setattr, open_tree
 
 
 class Mounted:
@@ -31,6 +31,13 @@ def opened(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def bind(path: Path) -> int:
+    """A directory as the descriptor of a detached mount that nothing mounted elsewhere reaches. Raises OSError."""
+    fd = open_tree(str(path))
+    mount_setattr("", dir_fd=fd, propagation=MS_PRIVATE)
+    return fd
 
 
 def copy_root_attributes(source: Path, target: Path) -> None:

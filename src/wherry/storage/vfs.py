@@ -6,13 +6,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from wherry.linux.mount import open_tree
 from wherry.storage import worker
 from wherry.storage.changes import DELETED, TreeChanges
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
 from wherry.storage.hostfs import filesystem_name
-from wherry.storage.rootfs import Mounted, opened
+from wherry.storage.rootfs import Mounted, bind, opened
 
 
 class Vfs:
@@ -41,7 +40,7 @@ class Vfs:
     @contextmanager
     def open(self, key: str, *, read_only: bool = False) -> Iterator[Mounted]:
         """See StorageDriver."""
-        fd = open_tree(str(self._family.tree(key)))
+        fd = bind(self._family.tree(key))
         try:
             yield Mounted(fd, read_only=read_only or self._family.is_committed(key))
         finally:
