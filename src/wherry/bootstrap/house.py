@@ -28,7 +28,8 @@ from wherry.registry.hosts import RegistryOptions
 from wherry.storage.driver import StorageDriver
 from wherry.storage.overlay import Overlay
 from wherry.storage.vfs import Vfs
-from wherry.volumes.local import LocalVolumes
+from wherry.volumes.local import Local
+from wherry.volumes.volumes import Volumes
 
 # As dockerd's, so that no other user of the host can reach a setuid program of an image (CVE-2021-41091).
 DATA_ROOT_MODE = 0o710
@@ -68,7 +69,7 @@ def _furnish(settings: Settings, ledger: Ledger, tasks: asyncio.TaskGroup) -> En
         ledger=ledger,
         containers=Shelf(ledger, "containers", Container),
         storage=storage,
-        volumes=LocalVolumes(settings.data_root / "volumes", Shelf(ledger, "volumes", Volume)),
+        volumes=Volumes(Shelf(ledger, "volumes", Volume), {"local": Local(settings.data_root / "volumes")}),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
         library=_library(settings, ledger, storage, bus),

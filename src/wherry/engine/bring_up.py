@@ -15,6 +15,7 @@ from wherry.engine.log_plan import log_plan
 from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
 from wherry.engine.surroundings import look_around
+from wherry.engine.volume_mounts import hold_volumes, release_volumes
 from wherry.model.container import Container, State
 from wherry.model.state import Happening, after
 
@@ -34,6 +35,8 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     async with AsyncExitStack() as undo:
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
+        undo.callback(joined.close)
+        await hold_volumes(engine, container, undo)
         process = await _give_birth(engine, container, live, joined)
         undo.push_async_callback(_kill, engine, container, process)
         state = State(
@@ -54,13 +57,13 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
     """Give back what a dead container still has: its network, what its driver kept. Safe to repeat."""
     if container.attachment is not None:
         await engine.networks.leave(container.attachment)
+    await release_volumes(engine, container)
     await engine.driver_of(container).forget(container.id)
     live.process = None
 
 
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:
     async with AsyncExitStack() as undo:
-        undo.callback(joined.close)
         files = await write_files(engine, container, joined)
         root_fd = await rootfs.open_root(engine, container, undo)
         around = await look_around(engine, container, root_fd=root_fd)

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell
+from wherry.engine.volumes import remove_anonymous
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, EngineError, NotFound
+from wherry.model.errors import Conflict, EngineError
 from wherry.model.state import Happening, Status, after
 
 
@@ -43,34 +44,13 @@ async def finish(engine: Engine, container: Container, *, volumes: bool) -> None
         del engine.execs[exec_id]
     await engine.containers.remove(container.id)
     if volumes:
-        await _remove_anonymous_volumes(engine, container)
+        await remove_anonymous(engine, {mount.name for mount in container.mounts if mount.kind == "volume"})
 
 
 def _remove_files(engine: Engine, container: Container) -> None:
     if engine.storage.exists(container.id):
         engine.storage.remove(container.id)
     shutil.rmtree(engine.directory(container.id), ignore_errors=True)
-
-
-async def _remove_anonymous_volumes(engine: Engine, container: Container) -> None:
-    for name in {mount.name for mount in container.mounts if mount.kind == "volume"}:
-        volume = engine.volumes.get(name)
-        if volume is None or not volume.anonymous or name in volumes_in_use(engine):
-            continue
-        try:
-            await engine.volumes.remove(name)
-        except NotFound:
-            continue
-
-
-def volumes_in_use(engine: Engine) -> dict[str, list[str]]:
-    """Names of volumes, and the ids of the containers that have them."""
-    users: dict[str, list[str]] = {}
-    for container in engine.containers.values():
-        for mount in container.mounts:
-            if mount.kind == "volume":
-                users.setdefault(mount.name, []).append(container.id)
-    return users
 
 
 def _with(container: Container, happening: Happening) -> Container:

@@ -15,7 +15,7 @@ from wherry.networks.driver import Networks
 from wherry.records.ledger import Ledger
 from wherry.records.shelf import Shelf
 from wherry.storage.driver import StorageDriver
-from wherry.volumes.driver import Volumes
+from wherry.volumes.volumes import Volumes
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

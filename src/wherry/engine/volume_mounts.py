@@ -1,0 +1,102 @@
+"""Volumes of a container: made and filled when it is created, held while it runs."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from msgspec.structs import replace
+
+from wherry.engine.containers import find
+from wherry.engine.engine import Engine
+from wherry.engine.telling import tell_volume
+from wherry.model.container import Container
+from wherry.model.errors import EngineError, InvalidParameter, NotFound, Unsupported
+from wherry.model.volume import MountPoint, Volume
+from wherry.volumes.copyup import copy_up
+
+
+def volumes_from(engine: Engine, container: Container) -> tuple[MountPoint, ...]:
+    """The binds and volumes of the containers that `--volumes-from` names, unless their places are taken.
+
+    Raises NotFound, InvalidParameter for a mode that is neither ro nor rw.
+    """
+    found = {mount.destination: mount for mount in container.mounts}
+    own = set(found)
+    for entry in container.host_config.volumes_from or ():
+        name, _, mode = entry.partition(":")
+        if mode not in {"", "ro", "rw"}:
+            raise InvalidParameter(f"invalid mode for volumes-from: {mode}")
+        for mount in find(engine, name).mounts:
+            if mount.kind in {"bind", "volume"} and mount.destination not in own:
+                found[mount.destination] = replace(mount, writable=mount.writable and mode != "ro", no_copy=True)
+    return tuple(mount for destination, mount in found.items() if destination not in own)
+
+
+async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:
+    """Make the volumes that are not there yet, and begin empty ones with the image's files.
+
+    What was made here is removed again when `undo` is. Raises EngineError.
+    """
+    points = [await _provide(engine, point, undo) for point in container.mounts]
+    container = replace(container, mounts=tuple(points))
+    to_fill = [point for point in points if point.kind == "volume" and not point.no_copy]
+    if to_fill:
+        await _fill(engine, container, to_fill)
+    return container
+
+
+async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> None:
+    """Have the container's volumes mounted while it runs; let go again when `undo` is. Raises NotFound, EngineError."""
+    for name in _names(container):
+        await engine.volumes.acquire(name, container.id)
+        undo.push_async_callback(engine.volumes.release, name, container.id)
+        tell_volume(engine, "mount", name, container=container.id)
+
+
+async def release_volumes(engine: Engine, container: Container) -> None:
+    """The container has ended. A volume that is gone by force is fine."""
+    for name in _names(container):
+        try:
+            await engine.volumes.release(name, container.id)
+        except NotFound:
+            continue
+        tell_volume(engine, "unmount", name, container=container.id)
+
+
+def _names(container: Container) -> list[str]:
+    return list(dict.fromkeys(point.name for point in container.mounts if point.kind == "volume"))
+
+
+async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack) -> MountPoint:
+    if point.kind != "volume":
+        return point
+    if point.subpath:
+        raise Unsupported("VolumeOptions.Subpath is not supported yet")
+    known = {volume.name for volume in engine.volumes.list()}
+    volume = await engine.volumes.create(point.name, driver=point.driver)
+    if volume.name not in known:
+        undo.push_async_callback(_remove, engine, volume)
+        tell_volume(engine, "create", volume.name, driver=volume.driver)
+    return replace(point, name=volume.name, driver=volume.driver, source=volume.mountpoint)
+
+
+async def _remove(engine: Engine, volume: Volume) -> None:
+    await engine.volumes.remove(volume.name, force=True)
+
+
+async def _fill(engine: Engine, container: Container, points: list[MountPoint]) -> None:
+    async with AsyncExitStack() as held:
+        for point in points:
+            await engine.volumes.acquire(point.name, container.id)
+            held.push_async_callback(engine.volumes.release, point.name, container.id)
+        await asyncio.to_thread(_copy_all, engine, container, points)
+
+
+def _copy_all(engine: Engine, container: Container, points: list[MountPoint]) -> None:
+    with engine.storage.open(container.id) as root:
+        for point in points:
+            with engine.volumes.open(point.name) as volume:
+                try:
+                    copy_up(root.fd, point.destination, volume)
+                except OSError as error:
+                    words = f"failed to copy the image's files to volume {point.name}: {error}"
+                    raise EngineError(words) from error
