@@ -1,6 +1,7 @@
 """The native driver: containers of our own libcontainer, each under a monitor that outlives the daemon."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import msgspec
 
 from wherry.drivers.driver import Birth, ExitStatus, LogPlan, StartFailed
 from wherry.drivers.nursery import Nursery, NurseryFailed
+from wherry.drivers.opening import open_mounts
 from wherry.drivers.process import NativeProcess, plan_of, status_of
 from wherry.libcontainer import cgroups
 from wherry.libcontainer.seccomp import compile_program, filter_flags
@@ -64,6 +66,9 @@ class NativeDriver:
         given += [birth.netns_fd] if birth.netns_fd is not None else []
         process = None
         try:
+            opened = open_mounts(birth.spec.mounts, birth.mounts)
+            given[1 : 1 + len(birth.mounts)] = [each.fd for each in opened]
+            birth = dataclasses.replace(birth, mounts=opened)
             plan = await self._plan(birth)
             directory = self._fresh_directory(birth.id)
             process = NativeProcess(birth.id, directory, held=birth.held_fds, replace=self._replace)
