@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -186,11 +186,9 @@ class Echo:
         self._socket.close()
 
     def _stop(self):
-        try:
+        # Linux wakes the reader of an unconnected datagram socket, too, and says ENOTCONN.
+        with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # Linux wakes an unconnected datagram socket's reader all the same.
-            pass
 
     def _serve(self):
         if self._socket.type == socket.SOCK_DGRAM:
@@ -250,7 +248,7 @@ def connected(netns_fd, to, port, kind=socket.SOCK_STREAM, seconds=SECONDS, sour
 
 @pytest.fixture
 def say():
-    """`await say(netns_fd, address, port)`: what an echo server there answers to `hello`; raises OSError."""
+    """What an echo server answers to `hello`, by namespace, address and port; raises OSError."""
 
     def talk(netns_fd, to, port, kind, seconds, source):
         with connected(netns_fd, to, port, kind, seconds, source) as client:

@@ -125,6 +125,7 @@ def _present_address(route: Connection, name: str) -> IPv4Interface | None:
     found = link.find(route, name)
     if found is None:
         return None
+    _check_kind(found)
     own = [one for one in address.addresses(route) if one.link == found.index]
     return IPv4Interface((own[0].address, own[0].prefix)) if own else None
 
@@ -148,11 +149,15 @@ def _ensure_link(route: Connection, name: str, mtu: int) -> link.Link:
         route.transact([link.new_bridge(name, mac=b"\x02\x42" + secrets.token_bytes(4), mtu=mtu)])
         found = link.find(route, name)
         assert found is not None
-    if found.kind != "bridge":
-        raise InvalidParameter(f"{name} is a link of this host, but not a bridge")
+    _check_kind(found)
     if not found.is_up:
         route.transact([link.set_up(found.index)])
     return found
+
+
+def _check_kind(found: link.Link) -> None:
+    if found.kind != "bridge":
+        raise InvalidParameter(f"{found.name} is a link of this host, but not a bridge")
 
 
 def _tune(name: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wherry.linux.netlink import link
-from wherry.linux.netlink.connection import Connection
+from wherry.linux.netlink.connection import NETLINK_NETFILTER, Connection
 from wherry.linux.nftables import Nftables
 from wherry.model.errors import EngineError
 from wherry.model.network import Attachment, Endpoint, PublishedPort
@@ -38,6 +38,7 @@ class Ground:
 
     options: NetworkOptions
     route: Connection
+    netfilter: Connection
     nftables: Nftables
     firewall: Firewall
     maker: NamespaceMaker
@@ -61,7 +62,7 @@ async def open_ground(
         mend_links(ground, attached)
         mend_rules(ground)
         if ground.proxy is not None:
-            ground.proxy.open([relay for attachment in attached for relay in relays(attachment)])
+            await ground.proxy.open([relay for attachment in attached for relay in relays(attachment)])
         start_spares(ground)
         undo.pop_all()
         return ground
@@ -70,12 +71,15 @@ async def open_ground(
 def _connect(options: NetworkOptions, proxy_path: Path, undo: ExitStack) -> Ground:
     route = Connection()
     undo.callback(route.close)
+    netfilter = Connection(NETLINK_NETFILTER)
+    undo.callback(netfilter.close)
     nftables = Nftables()
     undo.callback(nftables.close)
     proxy = Proxy(proxy_path) if options.userland_proxy else None
     return Ground(
         options=options,
         route=route,
+        netfilter=netfilter,
         nftables=nftables,
         firewall=Firewall(nftables, table_name(options.bridge)),
         maker=NamespaceMaker(),
@@ -137,8 +141,10 @@ def _rejoin(ground: Ground, found: link.Link, endpoint: Endpoint) -> None:
 def mend_rules(ground: Ground) -> None:
     """The table is as it shall be, packets are forwarded, dockerd's rules let them pass. Raises OSError."""
     firewall, options = ground.firewall, ground.options
+    if not ground.bridges:
+        return
     firewall.bridges = tuple(bridge.rules for bridge in ground.bridges.values())
-    switching_on = options.ip_forward and bool(ground.bridges) and sysctl.read("ipv4/ip_forward") == "0"
+    switching_on = options.ip_forward and sysctl.read("ipv4/ip_forward") == "0"
     firewall.uplinks = _uplinks(ground, switching_on=switching_on)
     firewall.apply()
     if switching_on:
@@ -146,7 +152,7 @@ def mend_rules(ground: Ground) -> None:
         sysctl.write("ipv4/ip_forward", "1")
     for bridge in ground.bridges.values():
         docker_user.accept(ground.nftables, bridge.link.name)
-    if ground.bridges and docker_user.is_forwarding_blocked(ground.nftables):
+    if docker_user.is_forwarding_blocked(ground.nftables):
         _log.warning("the host's firewall drops forwarded packets by policy: containers may not reach the outside")
 
 
@@ -188,16 +194,18 @@ def repair(ground: Ground, attached: Collection[Attachment]) -> None:
     start_spares(ground)
 
 
-async def close_ground(ground: Ground) -> None:
+async def close_ground(ground: Ground, attached: Collection[Attachment]) -> None:
     """Let go; bridges, rules and what containers use stay."""
     if ground.spares is not None:
-        for name in ground.spares.close():
-            ground.teardown.delete(name, lambda: None)
+        ground.spares.close()
     await ground.maker.close()
+    # What the maker was still busy with when it was told to end, too.
+    mend_links(ground, attached)
     await ground.teardown.close()
     if ground.proxy is not None:
-        ground.proxy.close()
+        await ground.proxy.close()
     ground.nftables.close()
+    ground.netfilter.close()
     ground.route.close()
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from wherry.linux.netlink import conntrack
 from wherry.model.config import EndpointRequest
 from wherry.model.errors import Conflict, InvalidParameter, Unavailable
 from wherry.model.ids import new_id
@@ -80,7 +82,7 @@ def _may_be_spare(place: Place, bridge: Bridge) -> bool:
 
 
 async def _from_spares(ground: Ground, request: JoinRequest, undo: AsyncExitStack) -> tuple[int, Interface] | None:
-    spare = ground.spares.take() if ground.spares is not None else None
+    spare = await ground.spares.take() if ground.spares is not None else None
     if spare is None:
         return None
     undo.callback(os.close, spare.netns_fd)
@@ -154,7 +156,7 @@ def _without(network: Network) -> Endpoint:
     return Endpoint(id=new_id(), network_id=network.id, network_name=network.name)
 
 
-def publish(
+async def publish(
     ground: Ground, request: JoinRequest, endpoint: Endpoint, undo: AsyncExitStack
 ) -> tuple[tuple[PublishedPort, ...], tuple[int, ...]]:
     """The published ports, and the descriptors that hold them. Raises Conflict in dockerd's words."""
@@ -166,8 +168,11 @@ def publish(
     forwarded = [mapping(one.port, endpoint.ip_address) for one in held if not is_v6(one.port.host_ip)]
     ground.firewall.publish(forwarded)
     undo.callback(ground.firewall.withdraw, forwarded)
+    for port in {one.host_port for one in forwarded if one.protocol == "udp"}:
+        # A client that goes on sending would for ever be tracked to whoever had the port before.
+        conntrack.forget_sent_to(ground.netfilter, socket.IPPROTO_UDP, port)
     relayed = [one for one in held if is_v6(one.port.host_ip)]
-    _relay(ground, relayed, endpoint.ip_address, undo)
+    await _relay(ground, relayed, endpoint.ip_address, undo)
     for one in relayed:
         # The relay process has its own copy now; nothing can fail any more.
         os.close(one.fd)
@@ -175,13 +180,13 @@ def publish(
     return tuple(one.port for one in held), reservations
 
 
-def _relay(ground: Ground, held: list[Held], container_ip: str, undo: AsyncExitStack) -> None:
+async def _relay(ground: Ground, held: list[Held], container_ip: str, undo: AsyncExitStack) -> None:
     proxy = ground.proxy
     for one in held:
         assert proxy is not None
         wanted = relay(one.port, container_ip)
-        undo.callback(proxy.drop, [wanted])
-        proxy.serve(wanted, one.fd)
+        undo.push_async_callback(proxy.drop, [wanted])
+        await proxy.serve(wanted, one.fd)
 
 
 def _failed(request: JoinRequest, endpoint: Endpoint, reason: Exception) -> str:

@@ -1,11 +1,13 @@
 """The networks of one daemon on one host, as the engine asks for them."""
 
 import os
+import socket
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from wherry.linux.netlink import conntrack
 from wherry.model.errors import Unavailable
 from wherry.model.ids import new_id
 from wherry.model.network import Attachment, Endpoint, Network, PortRequest, PublishedPort
@@ -48,7 +50,7 @@ class LocalNetworks:
         """Let go of sockets and spare namespaces; what running containers use stays. Safe to repeat."""
         ground, self._ground = self._ground, None
         if ground is not None:
-            await close_ground(ground)
+            await close_ground(ground, list(self._attached.values()))
 
     async def join(self, request: JoinRequest) -> Sandbox:
         """Make a sandbox. Raises NotFound (network), Conflict (address, port), InvalidParameter, Unavailable."""
@@ -62,7 +64,7 @@ class LocalNetworks:
             reservations: tuple[int, ...] = ()
             addressed = next((endpoint for endpoint in endpoints if endpoint.ip_address), None)
             if addressed is not None and request.ports:
-                ports, reservations = publish(ground, request, addressed, undo)
+                ports, reservations = await publish(ground, request, addressed, undo)
             attachment = Attachment(sandbox_id=new_id(), endpoints=tuple(endpoints), ports=ports)
             undo.pop_all()
         self._attached[attachment.sandbox_id] = attachment
@@ -73,9 +75,12 @@ class LocalNetworks:
         ground = self._opened()
         if self._attached.pop(attachment.sandbox_id, None) is None:
             return
-        ground.firewall.withdraw(mappings(attachment))
+        forwarded = mappings(attachment)
+        ground.firewall.withdraw(forwarded)
+        for address in {one.container_ip for one in forwarded if one.protocol == "udp"}:
+            conntrack.forget_answers_of(ground.netfilter, socket.inet_aton(address))
         if ground.proxy is not None:
-            ground.proxy.drop(relays(attachment))
+            await ground.proxy.drop(relays(attachment))
         for port in attachment.ports:
             ground.publisher.book.release(port)
         for endpoint in attachment.endpoints:

@@ -75,8 +75,9 @@ class Worker:
         near = link.VethEnd(name=interface.host_name, mtu=interface.mtu, master=interface.bridge, group=LINK_GROUP)
         mac = bytes.fromhex(interface.mac.replace(":", ""))
         far = link.VethEnd(name=interface.name, mtu=interface.mtu, mac=mac, netns_fd=netns)
-        isolation = [link.isolate_port(interface.host_name)] if interface.isolated else []
-        self._route.transact([link.new_veth(near, far), *isolation])
+        # Where br_netfilter is on, a container that calls its own published port gets the frame back by its port.
+        port = link.set_port(interface.host_name, hairpin=True, isolated=interface.isolated)
+        self._route.transact([link.new_veth(near, far), port])
         _write_sysctls(_without_ipv6(interface.name))
         index = _index(route, interface.name)
         requests = [

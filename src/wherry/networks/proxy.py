@@ -1,5 +1,6 @@
 """The daemon's side of relaying ports of IPv6 addresses: starts the relay process when needed, tells it what to do."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -29,16 +30,17 @@ class Proxy:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._relays: set[Relay] = set()
+        self._asking = asyncio.Lock()
 
-    def open(self, wanted: Collection[Relay]) -> None:
+    async def open(self, wanted: Collection[Relay]) -> None:
         """Meet a process that is there from before, and have it relay exactly these; start one if there are any."""
         self._relays = set(wanted)
         if not self._connect() and wanted:
             self._start()
         if self._control is not None:
-            self._resume()
+            await self._resume()
 
-    def serve(self, relay: Relay, bound_fd: int) -> None:
+    async def serve(self, relay: Relay, bound_fd: int) -> None:
         """Relay one more port. The process may still be starting: the socket listens already."""
         self._relays.add(relay)
         if self._control is None:
@@ -47,27 +49,26 @@ class Proxy:
             # It died; a new one gets everything anew, this one's socket included.
             self._start()
             self._tell(Serve(relay=relay), [bound_fd])
-            self._resume()
+            await self._resume()
 
-    def drop(self, relays: Collection[Relay]) -> None:
-        """Stop relaying. Safe to repeat."""
+    async def drop(self, relays: Collection[Relay]) -> None:
+        """Stop relaying; the ports are free on return. Safe to repeat."""
         known = tuple(relay for relay in relays if relay in self._relays)
         self._relays.difference_update(known)
         if known and self._control is not None:
-            self._tell(Drop(relays=known), [])
+            await self._ask(Drop(relays=known))
 
-    def close(self) -> None:
-        """Hang up; what is relayed goes on."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._process is not None and not self._relays:
-            self._process.wait()
-        self._process = None
+    async def close(self) -> None:
+        """Hang up; what is relayed goes on, and a process that has nothing to relay ends."""
+        self._hang_up()
+        process, self._process = self._process, None
+        if process is not None and not self._relays:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, ANSWER_SECONDS)
 
-    def _resume(self) -> None:
+    async def _resume(self) -> None:
         """Agree on what is relayed, and hand over sockets for what is missing."""
-        for relay in self._relays - set(self._keep()):
+        for relay in self._relays - set(await self._ask(Keep(relays=tuple(self._relays)))):
             try:
                 bound = reserve(relay.protocol, relay.host_ip, relay.host_port, deaf=False)
             except Conflict as error:
@@ -77,25 +78,36 @@ class Proxy:
                 with bound:
                     self._tell(Serve(relay=relay), [bound.fileno()])
 
-    def _keep(self) -> tuple[Relay, ...]:
-        if self._control is None or not self._tell(Keep(relays=tuple(self._relays)), []):
-            return ()
-        self._control.settimeout(ANSWER_SECONDS)
-        try:
-            return msgspec.json.decode(self._control.recv(WORD_BYTES_MAX), type=Kept).relays
-        except (OSError, msgspec.DecodeError):
-            return ()
+    async def _ask(self, word: Drop | Keep) -> tuple[Relay, ...]:
+        """What is relayed after it obeyed; nothing when it is not there to answer."""
+        async with self._asking:
+            if self._control is None or not self._tell(word, []):
+                return ()
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    answer = await asyncio.get_running_loop().sock_recv(self._control, WORD_BYTES_MAX)
+                return msgspec.json.decode(answer, type=Kept).relays
+            except (OSError, TimeoutError, msgspec.DecodeError) as error:
+                # An answer that comes late must not be taken for the next one's.
+                _log.warning("the relay of IPv6 ports does not answer: %s", error)
+                self._hang_up()
+                return ()
 
     def _tell(self, word: Word, fds: list[int]) -> bool:
         """Whether it was there to hear."""
-        assert self._control is not None
+        if self._control is None:
+            return False
         try:
             socket.send_fds(self._control, [msgspec.json.encode(word)], fds)
         except OSError:
-            self._control.close()
-            self._control = None
+            self._hang_up()
             return False
         return True
+
+    def _hang_up(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def _connect(self) -> bool:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -104,6 +116,7 @@ class Proxy:
         except OSError:
             control.close()
             return False
+        control.setblocking(False)
         self._control = control
         return True
 

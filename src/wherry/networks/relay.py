@@ -20,7 +20,7 @@ class Serve(Struct, frozen=True, kw_only=True, tag="serve"):
 
 
 class Drop(Struct, frozen=True, kw_only=True, tag="drop"):
-    """Stop relaying these, also what is connected. No answer."""
+    """Stop relaying these, also what is connected; the answer is Kept, their ports are free then."""
 
     relays: tuple[Relay, ...]
 

@@ -6,6 +6,7 @@ and no daemon to tell it so. SCTP is not relayed.
 """
 
 import asyncio
+import contextlib
 import socket
 from typing import Protocol
 
@@ -50,6 +51,7 @@ class Worker:
 
     async def _converse(self, daemon: socket.socket) -> None:
         decode = msgspec.json.Decoder(Word).decode
+        daemon.setblocking(False)
         with daemon:
             while True:
                 packet, fds = await _receive(daemon)
@@ -66,10 +68,17 @@ class Worker:
                 self._services[relay] = await _serve(relay, socket.socket(fileno=fds[0]))
             case Drop(relays=relays):
                 self._drop(relays)
+                await self._answer(daemon)
             case Keep(relays=relays):
                 self._drop([relay for relay in self._services if relay not in relays])
-                kept = Kept(relays=tuple(self._services))
-                await asyncio.get_running_loop().sock_sendall(daemon, msgspec.json.encode(kept))
+                await self._answer(daemon)
+
+    async def _answer(self, daemon: socket.socket) -> None:
+        # What was closed is gone from the loop, and its port free, one round later.
+        await asyncio.sleep(0)
+        kept = Kept(relays=tuple(self._services))
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(daemon, msgspec.json.encode(kept))
 
     def _drop(self, relays: list[Relay] | tuple[Relay, ...]) -> None:
         for relay in relays:

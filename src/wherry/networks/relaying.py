@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from typing import Any
+from typing import Any, cast
 
 from wherry.networks.relay import Relay
 
@@ -87,8 +87,8 @@ class UdpService(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport of the bound socket."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # asyncio's own transport of datagrams is not of that class before Python 3.12.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: Peer) -> None:
         """From a client: on to the container."""

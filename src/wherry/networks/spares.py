@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -34,18 +35,26 @@ class Spares:
         self._count = min(count, bridge.addresses.capacity // _SHARE_OF_ADDRESSES)
         self._ready: list[Spare] = []
         self._making = 0
+        # Who came while one was being made; the worker would make theirs after it anyway.
+        self._waiting: deque[asyncio.Future[Spare | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def take(self) -> Spare | None:
-        """The one with the lowest address, or None when none is ready."""
-        if not self._closed and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(REFILL_SECONDS, self.refill)
-        if not self._ready:
+    async def take(self) -> Spare | None:
+        """The one with the lowest address, maybe after a moment; None when none is ready or being made."""
+        if self._closed:
             return None
-        spare = min(self._ready, key=lambda one: IPv4Address(one.interface.address))
-        self._ready.remove(spare)
-        return spare
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(REFILL_SECONDS, self.refill)
+        if self._ready:
+            spare = min(self._ready, key=lambda one: IPv4Address(one.interface.address))
+            self._ready.remove(spare)
+            return spare
+        if self._making <= len(self._waiting):
+            return None
+        waiting: asyncio.Future[Spare | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        return await waiting
 
     def refill(self) -> None:
         """Order as many as are missing."""
@@ -57,16 +66,14 @@ class Spares:
                 return
             self._order(given)
 
-    def close(self) -> list[str]:
-        """Give all up; the names of links that are to be deleted, also of those that are being made."""
+    def close(self) -> None:
+        """Give all up, also what is still being made; the kernel removes their links some time soon."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        names = [spare.interface.host_name for spare in self._ready]
         for spare in self._ready:
             self._give_up(spare)
         self._ready.clear()
-        return names
 
     def _order(self, given: IPv4Address) -> None:
         interface = self._bridge.interface(name="eth0", given=given, mac="", is_default_route=True)
@@ -78,10 +85,24 @@ class Spares:
         self._making -= 1
         if made.cancelled() or made.exception() is not None:
             self._bridge.addresses.release(IPv4Address(interface.address))
-        elif self._closed:
-            self._give_up(Spare(made.result(), interface))
+            self._hand_on(None)
+        elif not self._hand_on(Spare(made.result(), interface)):
+            self._put_by(Spare(made.result(), interface))
+
+    def _hand_on(self, spare: Spare | None) -> bool:
+        """Whether somebody was waiting."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(spare)
+                return True
+        return False
+
+    def _put_by(self, spare: Spare) -> None:
+        if self._closed:
+            self._give_up(spare)
         else:
-            self._ready.append(Spare(made.result(), interface))
+            self._ready.append(spare)
 
     def _give_up(self, spare: Spare) -> None:
         # The last descriptor of a namespace that nobody is in: the kernel removes it, and its veth.

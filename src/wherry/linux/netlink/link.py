@@ -38,6 +38,7 @@ _INFO_DATA = 2
 _INFO_SLAVE_KIND = 4
 _INFO_SLAVE_DATA = 5
 _VETH_INFO_PEER = 1
+_BRPORT_MODE = 4
 _BRPORT_ISOLATED = 33
 
 _INFO = struct.Struct("=BxHiII")
@@ -113,11 +114,14 @@ def set_up(index: int, *, mtu: int = 0) -> Request:
     return Request(RTM_NEWLINK, 0, payload, f"set link {index} up")
 
 
-def isolate_port(name: str) -> Request:
-    """Keep a bridge's port from talking to other isolated ports; the bridge itself is always reached."""
-    slave = nested(_INFO_SLAVE_DATA, small(_BRPORT_ISOLATED, 1))
-    linkinfo = nested(_IFLA_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), slave)
-    return Request(RTM_NEWLINK, 0, _info() + text(_IFLA_IFNAME, name) + linkinfo, f"isolate port {name}")
+def set_port(name: str, *, hairpin: bool, isolated: bool) -> Request:
+    """How a bridge's port behaves: whether it may get its own frames back, whether it hears other isolated ports.
+
+    The bridge itself is reached from isolated ports all the same.
+    """
+    port = small(_BRPORT_MODE, hairpin) + small(_BRPORT_ISOLATED, isolated)
+    linkinfo = nested(_IFLA_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), nested(_INFO_SLAVE_DATA, port))
+    return Request(RTM_NEWLINK, 0, _info() + text(_IFLA_IFNAME, name) + linkinfo, f"set up bridge port {name}")
 
 
 def delete(name: str) -> Request:
