@@ -18,6 +18,7 @@ from wherry.engine.request.normal import normal_config, normal_host_config
 from wherry.engine.request.refuse import refuse_unserved
 from wherry.engine.request.warn import warnings_of
 from wherry.engine.telling import tell
+from wherry.engine.verify import verify
 from wherry.engine.volume_mounts import provide_volumes, volumes_from
 from wherry.images.find import find as find_image
 from wherry.images.naming import parse_wanted_platform
@@ -47,6 +48,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     container_id = new_id()
     image = find_image(engine.library, request.image, platform=parse_wanted_platform(platform))
     container = _record(engine, container_id, request, image)
+    verify(container, directory=engine.directory(container_id))
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved:
             container = await _provide(engine, replace(container, name=reserved), undo)

@@ -29,11 +29,27 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
         except (EngineError, OSError):
             await engine.change(container_id, lambda current: _with(current, Happening.FAIL_REMOVAL))
             raise
+    purge_soon(engine)
     live.removed = True
     engine.live.pop(container_id, None)
     tell(engine, container, "destroy")
     async with live.changed:
         live.changed.notify_all()
+
+
+def purge_soon(engine: Engine) -> None:
+    """Delete from the disk what was taken out of sight, after the answer; one run at a time is enough."""
+    if engine.purging is None or engine.purging.done():
+        engine.purging = engine.tasks.create_task(_purge(engine), name="purge snapshots")
+    else:
+        engine.purge_again = True
+
+
+async def _purge(engine: Engine) -> None:
+    engine.purge_again = True
+    while engine.purge_again:
+        engine.purge_again = False
+        await asyncio.to_thread(engine.storage.purge)
 
 
 async def finish(engine: Engine, container: Container, *, volumes: bool) -> None:

@@ -76,7 +76,8 @@ class Engine:
     live: dict[str, Live] = field(default_factory=dict)
     execs: dict[str, LiveExec] = field(default_factory=dict)
     reserved_names: set[str] = field(default_factory=set)
-    closing: bool = False
+    purging: asyncio.Task[None] | None = None
+    purge_again: bool = False
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

@@ -13,6 +13,7 @@ from wherry.engine.discard import finish
 from wherry.engine.engine import Engine
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
+from wherry.engine.volume_mounts import hold_again
 from wherry.model.clock import now_ns
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
@@ -83,7 +84,6 @@ async def open_engine(engine: Engine) -> None:
 
 async def close_engine(engine: Engine) -> None:
     """Let go: containers run on under their monitors."""
-    engine.closing = True
     for live in engine.live.values():
         if live.supervisor is not None:
             live.supervisor.cancel()
@@ -135,6 +135,7 @@ async def _converge(engine: Engine, finding: Finding) -> None:
 async def _meet(engine: Engine, container: Container, process: Process) -> None:
     """A process that the record does not know was born just before the crash: its start was never announced."""
     if container.state.is_alive:
+        await hold_again(engine, container)
         watch(engine, container.id, process)
         return
     await process.signal(9)

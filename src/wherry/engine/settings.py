@@ -71,7 +71,7 @@ class Settings:
     storage_options: tuple[str, ...] = ()
     log_driver: str = "json-file"
     log_options: dict[str, str] = field(default_factory=dict)
-    default_runtime: str = "runc"
+    default_runtime: str = "wherry"
     runtimes: dict[str, str] = field(default_factory=dict)
     bridge: BridgeSettings = BridgeSettings()
     address_pools: tuple[AddressPool, ...] = ()

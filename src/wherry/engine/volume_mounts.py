@@ -1,7 +1,7 @@
 """Volumes of a container: made and filled when it is created, held while it runs."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from msgspec.structs import replace
 
@@ -50,6 +50,13 @@ async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStac
         await engine.volumes.acquire(name, container.id)
         undo.push_async_callback(engine.volumes.release, name, container.id)
         tell_volume(engine, "mount", name, container=container.id)
+
+
+async def hold_again(engine: Engine, container: Container) -> None:
+    """A daemon that finds the container running holds its volumes once more; one that was taken by force is fine."""
+    for name in _names(container):
+        with suppress(NotFound):
+            await engine.volumes.acquire(name, container.id)
 
 
 async def release_volumes(engine: Engine, container: Container) -> None:

@@ -70,7 +70,7 @@ def runtime_spec(container: Container, around: Surroundings, mounts: tuple[Mount
             cgroups_path=around.cgroups_path,
             resources=around.resources,
             seccomp=around.seccomp,
-            sysctl=_sysctls(container) or None,
+            sysctl=sysctls(container) or None,
             masked_paths=host_config.masked_paths or (),
             readonly_paths=host_config.readonly_paths or (),
             rootfs_propagation=_propagation(mounts),
@@ -83,7 +83,8 @@ def _arguments(container: Container, around: Surroundings) -> tuple[str, ...]:
     return (INIT_IN_CONTAINER, "--", *command) if around.init_path else command
 
 
-def _sysctls(container: Container) -> dict[str, str]:
+def sysctls(container: Container) -> dict[str, str]:
+    """Kernel parameters of the container's own namespaces. Raises InvalidParameter for others."""
     host_config = container.host_config
     own_network = host_config.network_mode != "host" and not host_config.network_mode.startswith("container:")
     for name in host_config.sysctls or {}:
