@@ -69,10 +69,7 @@ def _with_newer_meaning(host: HostConfig, version: Version) -> HostConfig:
         host = replace(host, kernel_memory_tcp=0, ipc_mode=host.ipc_mode or "shareable")
     if version < (1, 41):
         host = replace(host, cgroupns_mode=host.cgroupns_mode or "host")
-    if version < (1, 42):
-        host = replace(host, console_size=(0, 0))
-    else:
-        host = replace(host, kernel_memory=0)
+    host = replace(host, console_size=(0, 0)) if version < (1, 42) else replace(host, kernel_memory=0)
     if version < (1, 43):
         host = replace(host, annotations=None)
     if host.pids_limit is not None and host.pids_limit <= 0:

@@ -23,7 +23,7 @@ from wherry.model.errors import EngineError, NotFound
 
 # What streams, such as `logs -f`, may take to end when the daemon does (twice this at most), and verbs to finish.
 STREAMS_END_SECONDS = 0.4
-VERBS_END_SECONDS = 10.0
+VERBS_END_SECONDS = 15.0
 BACKLOG = 4096
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,14 @@ log = logging.getLogger(__name__)
 class Server:
     """Serves a table of routes on any number of sockets."""
 
-    def __init__(self, engine: Engine, routes: RouteTable, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, engine: Engine, routes: RouteTable, group: asyncio.TaskGroup, *, verbs_end_seconds: float
+    ) -> None:
         """Routes are given `engine`; verbs and connections live in `group`."""
         self._engine = engine
         self._routes = routes
         self._group = group
+        self._verbs_end_seconds = verbs_end_seconds
         self._verbs = Verbs(group)
         self._listeners: list[asyncio.Server | TlsFront] = []
         self._connections = Connections(self._handle)
@@ -61,7 +64,7 @@ class Server:
                 listener.close()
         self._connections.pre_shutdown()
         await self._connections.shutdown(STREAMS_END_SECONDS)
-        await self._verbs.finish(VERBS_END_SECONDS)
+        await self._verbs.finish(self._verbs_end_seconds)
         for listener in self._listeners:
             if isinstance(listener, TlsFront):
                 listener.close()
@@ -103,10 +106,12 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, routes: RouteTable) -> AsyncIterator[Server]:
-    """A server for the time of the context; leaving it ends streams and waits for verbs."""
+async def serving(
+    engine: Engine, routes: RouteTable, *, verbs_end_seconds: float = VERBS_END_SECONDS
+) -> AsyncIterator[Server]:
+    """A server for the time of the context; leaving it ends streams and waits that long for verbs."""
     async with asyncio.TaskGroup() as group:
-        server = Server(engine, routes, group)
+        server = Server(engine, routes, group, verbs_end_seconds=verbs_end_seconds)
         try:
             yield server
         finally:

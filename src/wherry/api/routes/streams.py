@@ -14,8 +14,8 @@ from wherry.api.routing import Call, RouteTable
 from wherry.drivers.driver import Session
 from wherry.engine.attach import attach
 from wherry.engine.attach import prepare as prepare_attach
-from wherry.engine.logs import LogQuery
 from wherry.engine.logs import prepare as prepare_logs
+from wherry.logs.driver import LogQuery
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 
@@ -61,14 +61,14 @@ async def logs_of_one(call: Call) -> StreamResponse:
     query = LogQuery(
         stdout=form.flag("stdout"),
         stderr=form.flag("stderr"),
-        since_ns=form.time_ns("since"),
-        until_ns=form.time_ns("until"),
+        since_ns=form.time_ns("since") or 0,
+        until_ns=form.time_ns("until") or 0,
         tail=_tail(form.text("tail")),
         follow=form.flag("follow"),
         timestamps=form.flag("timestamps"),
         details=form.flag("details"),
     )
-    stream = await prepare_logs(call.engine, call.name, query)
+    stream = prepare_logs(call.engine, call.name, query)
     framed = not stream.tty and call.version >= (1, 42)
     return await send(call.request, stream, content_type=MULTIPLEXED if framed else RAW)
 
@@ -88,7 +88,7 @@ async def _replay(call: Call, container: Container, client: socket.socket) -> No
     query = LogQuery(stdout=call.form.flag("stdout"), stderr=call.form.flag("stderr"))
     loop = asyncio.get_running_loop()
     try:
-        async for chunk in await prepare_logs(call.engine, container.id, query):
+        async for chunk in prepare_logs(call.engine, container.id, query):
             await loop.sock_sendall(client, chunk)
     except BaseException:
         client.close()

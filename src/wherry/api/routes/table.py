@@ -1,0 +1,12 @@
+"""All routes in one table."""
+
+from wherry.api.routes import containers, execs, images, networks, refused, streams, system, volumes
+from wherry.api.routing import RouteTable
+
+
+def all_routes() -> RouteTable:
+    """What the daemon serves."""
+    table = RouteTable()
+    for each in (refused, containers, streams, execs, images, networks, volumes, system):
+        table.include(each.routes)
+    return table

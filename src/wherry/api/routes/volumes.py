@@ -1,0 +1,42 @@
+"""Routes of volumes."""
+
+from aiohttp.web import StreamResponse
+
+from wherry.api.answers import answer, nothing
+from wherry.api.body import read_json
+from wherry.api.requests import VolumeRequest
+from wherry.api.routing import Call, RouteTable
+from wherry.api.views.volume import volume_view
+from wherry.engine.volumes import create_volume, inspect_volume, list_volumes, remove_volume
+
+routes = RouteTable()
+
+
+@routes.route("GET", "/volumes")
+async def list_all(call: Call) -> StreamResponse:
+    """`docker volume ls`."""
+    volumes = list_volumes(call.engine, call.form.filters())
+    return answer({"Volumes": [volume_view(volume) for volume in volumes], "Warnings": None})
+
+
+@routes.route("POST", "/volumes/create")
+async def create_one(call: Call) -> StreamResponse:
+    """`docker volume create`."""
+    request = await read_json(call.request, VolumeRequest, root="CreateOptions")
+    verb = create_volume(
+        call.engine, request.name, driver=request.driver, options=request.driver_opts, labels=request.labels
+    )
+    return answer(volume_view(await call.verbs.run(verb)), status=201)
+
+
+@routes.route("GET", "/volumes/{name}")
+async def inspect_one(call: Call) -> StreamResponse:
+    """`docker volume inspect`."""
+    return answer(volume_view(inspect_volume(call.engine, call.name)))
+
+
+@routes.route("DELETE", "/volumes/{name}")
+async def remove_one(call: Call) -> StreamResponse:
+    """`docker volume rm`."""
+    await call.verbs.run(remove_volume(call.engine, call.name, force=call.form.flag("force")))
+    return nothing()

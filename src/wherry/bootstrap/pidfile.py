@@ -1,0 +1,42 @@
+"""The pidfile: one daemon at a time for one set of directories."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wherry.bootstrap.flags import FlagError
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Write our pid, and remove the file at the end. Raises FlagError when another daemon runs by it."""
+    running = _running(path)
+    if running:
+        raise FlagError(
+            f"failed to start daemon, ensure wherryd is not running or delete {path}: "
+            f"process with PID {running} is still running"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(os.getpid()))
+    except OSError as error:
+        raise FlagError(f"failed to start daemon: {error}") from None
+    try:
+        yield
+    finally:
+        if _read(path) == os.getpid():
+            path.unlink()
+
+
+def _running(path: Path) -> int:
+    pid = _read(path)
+    return pid if pid and pid != os.getpid() and Path(f"/proc/{pid}").exists() else 0
+
+
+def _read(path: Path) -> int:
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isdecimal() else 0
