@@ -64,7 +64,7 @@ def test_a_path_the_image_does_not_have_is_fine(image, volume, opened):
 
 
 def test_a_file_is_no_source(image, volume, opened):
-    with pytest.raises(InvalidParameter, match="^source /srv/data/file is not directory$"):
+    with pytest.raises(InvalidParameter, match=r"^source /srv/data/file is not directory$"):
         copy_up(opened(image), "/srv/data/file", opened(volume))
 
 

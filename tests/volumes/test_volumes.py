@@ -84,9 +84,9 @@ async def test_a_name_belongs_to_one_driver(ledger, local, root):
 
 async def test_missing_volumes_are_named(volumes):
     for call in (volumes.remove("nope"), volumes.acquire("nope", "c")):
-        with pytest.raises(NotFound, match="^get nope: no such volume$"):
+        with pytest.raises(NotFound, match=r"^get nope: no such volume$"):
             await call
-    with pytest.raises(NotFound, match="^get nope: no such volume$"):
+    with pytest.raises(NotFound, match=r"^get nope: no such volume$"):
         volumes.inspect("nope")
     assert await volumes.remove("nope", force=True) is None
 
@@ -178,7 +178,7 @@ async def test_a_mounted_volume_is_there_from_its_first_holder_to_its_last(volum
         await volumes.acquire("vol", "c2")
         await volumes.release("vol", "c1")
         assert (data / "x").exists()
-        with pytest.raises(EngineError, match="^remove vol: volume has active mounts$"):
+        with pytest.raises(EngineError, match=r"^remove vol: volume has active mounts$"):
             await volumes.remove("vol")
     finally:
         await volumes.release("vol", "c2")
