@@ -74,7 +74,7 @@ def parse(text: str) -> Profile:
     """A profile as --security-opt seccomp= carries it. Raises InvalidParameter with dockerd's prefix."""
     try:
         profile = msgspec.convert(_named(msgspec.json.decode(text)), Profile)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidParameter(f"{_DECODING}: {error}") from None
     for rule in profile.syscalls:
         for condition in (rule.includes, rule.excludes):
