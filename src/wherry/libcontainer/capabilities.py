@@ -34,7 +34,8 @@ def apply(capabilities: Capabilities) -> None:
     )
     capability.clear_ambient()
     capability.capset(sets)
-    for number in capability.numbers_in(_mask(capabilities.ambient)):
+    # The kernel allows only what is permitted and inheritable; runc's own template asks for more and is let off.
+    for number in capability.numbers_in(_mask(capabilities.ambient) & sets.permitted & sets.inheritable):
         capability.raise_ambient(number)
 
 

@@ -72,6 +72,12 @@ class Options:
         return bool((self.attributes | self.attributes_recursive) & kernel.MOUNT_ATTR_RDONLY)
 
 
+def known_words() -> list[str]:
+    """Every word that is not handed to the file system."""
+    binds = {"bind", "rbind", "idmap", "ridmap", "tmpcopyup"}
+    return sorted(binds | {*_ATTRIBUTES, *_RECURSIVE, *_PROPAGATION, *_SUPERBLOCK, *_IGNORED})
+
+
 def parse_options(words: tuple[str, ...]) -> Options:
     """Read a mount's options; later words win. What is no word of mount(8) is data for the file system."""
     own, recursive = _Bits(), _Bits()
