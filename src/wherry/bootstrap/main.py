@@ -63,6 +63,8 @@ def _run_daemon(options: Options) -> int:
     set_up("debug" if options.settings.debug else options.serving.log_level, options.serving.log_format)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.umask(0o022)
+    if options.serving.ready_fd is not None:
+        os.set_inheritable(options.serving.ready_fd, False)
     _raise_file_limit(options.settings.original_nofile)
     # Only now: what is above answers at once.
     from wherry.bootstrap.daemon import serve  # noqa: PLC0415
