@@ -1,8 +1,8 @@
 """Real containers from a busybox root file system, made by the native driver."""
 
 import asyncio
-import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -63,6 +63,7 @@ def _spec(container_id, args, *, terminal=False, namespaces=NAMESPACES, resource
 @pytest.fixture(scope="session")
 def rootfs(tmp_path_factory):
     root = tmp_path_factory.mktemp("rootfs")
+    root.chmod(0o755)
     for name in ("bin", "proc", "dev", "sys", "tmp", "etc"):
         (root / name).mkdir()
     shutil.copy2("/usr/bin/busybox", root / "bin/busybox")
@@ -78,7 +79,17 @@ async def driver(tmp_path):
     made = NativeDriver(str(tmp_path / "exec"))
     await made.open()
     yield made
+    await end(made)
     await made.close()
+
+
+async def end(driver):
+    """What a test that failed left running."""
+    for process in list(driver._processes.values()):
+        if not process.has_ended:
+            await process.signal(signal.SIGKILL)
+            await process.wait()
+        await driver.forget(process.id)
 
 
 class Boxes:
@@ -135,8 +146,11 @@ class Client:
     async def receive_until(self, ending: bytes) -> bytes:
         data = b""
         while ending not in data:
-            more = await self.receive()
-            assert more, f"the session ended after {data!r}"
+            try:
+                more = await asyncio.wait_for(self.receive(), 10)
+            except TimeoutError:
+                more = b""
+            assert more, f"the session ended or says no more after {data!r}"
             data += more
         return data
 

@@ -1,8 +1,10 @@
 """Telling a process from a later one that got the same pid."""
 
+import functools
 import os
 
 
+@functools.cache
 def boot_id() -> str:
     """This boot's own name."""
     with open("/proc/sys/kernel/random/boot_id") as file:

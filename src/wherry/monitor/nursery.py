@@ -5,6 +5,7 @@ pays neither an interpreter's start nor an import. It is single-threaded, holds 
 monitor is killed, its container becomes the nursery's child, so that its end is still known.
 """
 
+import codecs
 import contextlib
 import gc
 import os
@@ -12,8 +13,9 @@ import signal
 import socket
 import sys
 
+from wherry.libcontainer import cgroups
 from wherry.linux import prctl, signals
-from wherry.monitor import forked, identity, root, title, wire
+from wherry.monitor import forked, identity, jsonlog, root, title, wire
 from wherry.monitor.container import exit_code
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import Forked, FromNursery, Reaped, Refused, Start, TakeOver, read_to_nursery, write
@@ -137,9 +139,19 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD, *_QUIET))
     os.set_inheritable(CONNECTION, False)
     nursery = Nursery(socket.socket(fileno=CONNECTION))
+    _warm_up()
     gc.collect()
     gc.freeze()
     nursery.run()
+
+
+def _warm_up() -> None:
+    """Do once what each monitor would do for itself otherwise: late imports, looking at what never changes."""
+    codecs.lookup("ascii")
+    identity.boot_id()
+    jsonlog.encode(b"warm\n", stream="stdout", first_ns=1)
+    with contextlib.suppress(cgroups.CgroupError):
+        cgroups.version()
 
 
 def command(executable: str, paths: tuple[str, ...]) -> list[str]:
