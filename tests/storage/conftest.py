@@ -5,12 +5,14 @@ import io
 import os
 import shutil
 import stat
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from wherry.linux.mount import MNT_DETACH, mount, umount2
 from wherry.storage.overlay import Overlay
 from wherry.storage.vfs import Vfs
 
@@ -180,6 +182,16 @@ def overlay(root):
     return Overlay(root / "snapshots")
 
 
+@pytest.fixture
+def small_disk(root):
+    """A file system of 2 MiB."""
+    path = root / "small"
+    path.mkdir()
+    mount("tmpfs", str(path), "tmpfs", 0, "size=2m")
+    yield path
+    umount2(str(path), MNT_DETACH)
+
+
 @pytest.fixture(autouse=True)
 def leaves_nothing():
     """No mount, descriptor or child process stays behind."""
@@ -192,3 +204,15 @@ def _holdings():
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "wherry-storage-" in line]
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return mounts, children, len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture(scope="session")
+def debian_tar():
+    """A whole distribution's tree as a tar, or a good part of this machine's own."""
+    given = os.environ.get("WHERRY_TEST_ROOTFS")
+    if given:
+        yield Path(given)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        subprocess.run(["tar", "-c", "-f", file.name, "-C", "/", "etc", "-C", "/usr/lib", "terminfo"], check=True)
+        yield Path(file.name)

@@ -46,7 +46,12 @@ class Unpacker:
     def apply(self, stream: RecordStream) -> None:
         """Every member of the tar, then the directories' times. Raises TarError, OSError."""
         for member in read_members(stream):
-            self._apply(member, stream)
+            try:
+                self._apply(member, stream)
+            except OSError as error:
+                if not isinstance(error.filename, str | bytes):
+                    error.filename = member.name  # a call by descriptor knows no name
+                raise
         for path, mtime in self.places.times.items():
             try:
                 os.utime(path, ns=(mtime, mtime), follow_symlinks=False)

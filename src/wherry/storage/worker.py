@@ -4,7 +4,6 @@ Layers come from strangers, and the daemon holds everybody's containers; so what
 tree of a million files costs the daemon's own loop nothing.
 """
 
-import contextlib
 import errno
 import fcntl
 import io
@@ -33,6 +32,14 @@ _REPORT_PART_MAX = 8192
 _OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EPERM}
 
 
+class _WorkerError(EngineError):
+    """What a worker reported, with its errno; 0 for a layer that is no tar."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class Applied:
     """What a layer brought: bytes of files and number of inodes."""
 
@@ -58,10 +65,14 @@ def apply(
     """
     with _started("apply", root, lower, int(is_full), inherited=(root, lower), stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        # A broken pipe: it found fault and says so in its report.
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-            _pump(tar, pipe.fileno())
-        return _read_report(process, on_opaque)
+        _pump(tar, process.stdin.fileno())
+        process.stdin.close()
+        try:
+            return _read_report(process, on_opaque)
+        except _WorkerError as error:
+            if error.number in _OUR_FAULT:
+                raise
+            raise InvalidParameter(str(error)) from None
 
 
 def copy(source: int, target: int) -> None:
@@ -77,7 +88,7 @@ def mount_overlay(lowers: Sequence[Path], upper: Path | None, work: Path | None,
         paths = [str(path) for path in (upper or "", work or "", *lowers)]
         with _started("mount", theirs.fileno(), options, *paths, inherited=(theirs.fileno(),)) as process:
             theirs.close()
-            _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
+            _, descriptors, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
             _read_report(process)
     return descriptors[0]
 
@@ -102,6 +113,7 @@ class _Tar(io.RawIOBase):
         assert process.stdout is not None
         self._process = process
         self._pipe = process.stdout.fileno()
+        self._is_checked = False
 
     def readable(self) -> bool:
         return True
@@ -109,8 +121,9 @@ class _Tar(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - anything with a writable buffer
         """RawIOBase's own. Raises EngineError."""
         count = os.readv(self._pipe, [buffer])
-        if not count:
+        if not count and not self._is_checked:
             _read_report(self._process)
+            self._is_checked = True
         return count
 
 
@@ -125,7 +138,14 @@ def _started(
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _PACKAGES, job, *map(str, arguments)]
     descriptors = [number for number in inherited if number >= 0]
     process = subprocess.Popen(
-        command, bufsize=0, env={}, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=descriptors, cwd="/"
+        command,
+        bufsize=0,
+        env=_environment(),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        pass_fds=descriptors,
+        cwd="/",
     )
     try:
         yield process
@@ -137,12 +157,20 @@ def _started(
         process.wait()
 
 
+def _environment() -> dict[str, str]:
+    """Only what an interpreter may need to find its own libraries."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+
+
 def _pump(tar: BinaryIO, pipe: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIECE)
     while piece := tar.read(_PIECE):
         view = memoryview(piece)
         while view:
-            view = view[os.write(pipe, view) :]
+            try:
+                view = view[os.write(pipe, view) :]
+            except BrokenPipeError:
+                return  # it found fault, and says so in its report
 
 
 def _read_report(process: Process, on_opaque: Callable[[bytes], None] | None = None) -> Applied:
@@ -158,7 +186,7 @@ def _read_report(process: Process, on_opaque: Callable[[bytes], None] | None = N
             elif on_opaque is not None:
                 on_opaque(part)
         if len(text) > _REPORT_PART_MAX:
-            break
+            process.kill()
     if result is None or text:
         raise _failure(text, process.wait())
     return result
@@ -176,6 +204,5 @@ def _failure(text: bytes, code: int) -> EngineError:
     number, _, message = rest.partition(b" ")
     if word != b"error" or not number.isdigit():
         said = text.decode(errors="backslashreplace").strip().rpartition("\n")[2]
-        return EngineError(f"the storage worker ended with {code}: {said or 'it said nothing'}")
-    words = message.decode()
-    return EngineError(words) if int(number) in _OUR_FAULT else InvalidParameter(words)
+        return _WorkerError(f"the storage worker ended with {code}: {said or 'it said nothing'}", errno.EIO)
+    return _WorkerError(message.decode(), int(number))
