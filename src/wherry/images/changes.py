@@ -96,9 +96,7 @@ def _pairs(word: str, text: str) -> dict[str, str]:
     for each in _words(text):
         key, equals, value = each.partition("=")
         if not equals:
-            raise InvalidParameter(
-                f"Syntax error - can't find = in {each!r}. Must be of the form: name=value".replace("'", '"')
-            )
+            raise InvalidParameter(f'Syntax error - can\'t find = in "{each}". Must be of the form: name=value')
         if not key:
             raise InvalidParameter(f"{word} names can not be blank")
         pairs[key] = value

@@ -77,19 +77,20 @@ class Content:
         """Keep a small blob; its digest."""
         digest = digest_of(data)
         if not self.has(digest):
-            with self.ingest(digest) as ingest:
-                ingest.restart()
+            with self.write(digest) as ingest:
                 ingest.write(data)
                 ingest.commit()
         return digest
 
-    def ingest(self, digest: str = "") -> "Ingest":
-        """Begin to write a blob, or go on where an earlier writer of this digest stopped."""
-        if digest:
-            return Ingest(self, self._ingest / digest.replace(":", "-"), digest)
+    def resume(self, digest: str) -> "Ingest":
+        """Write a blob, going on where an earlier writer stopped. One at a time for each digest."""
+        return Ingest(self, self._unfinished(digest), digest, is_kept=True)
+
+    def write(self, expected: str = "") -> "Ingest":
+        """Write a blob from its beginning; `expected` is its digest if it is known."""
         handle, name = tempfile.mkstemp(prefix=ANONYMOUS, dir=self._ingest)
         os.close(handle)
-        return Ingest(self, Path(name), "")
+        return Ingest(self, Path(name), expected, is_kept=False)
 
     def scratch(self) -> BinaryIO:
         """A file without a name, on the same file system, for what must be seen whole before it is trusted."""
@@ -97,11 +98,16 @@ class Content:
 
     def retire(self, digest: str) -> Path | None:
         """Take a blob away at once and cheaply; what is returned is still to be unlinked. None when it is not there."""
-        retired = self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}"
+        return self._move_aside(self.path(digest))
+
+    def _move_aside(self, path: Path) -> Path | None:
         try:
-            return self.path(digest).rename(retired)
+            return path.rename(self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}")
         except FileNotFoundError:
             return None
+
+    def _unfinished(self, digest: str) -> Path:
+        return self._ingest / digest.replace(":", "-")
 
     def remove(self, digest: str) -> None:
         """Remove a blob; a missing one is fine."""
@@ -115,9 +121,18 @@ class Content:
                 if is_digest(digest):
                     yield digest
 
+    def unfinished(self) -> list[str]:
+        """The digests of downloads that broke off, and of those on their way."""
+        names = (file.name.replace("-", ":", 1) for file in self._ingest.iterdir())
+        return [name for name in names if is_digest(name)]
+
+    def give_up(self, digest: str) -> Path | None:
+        """Take a broken-off download away, as `retire` does with a blob."""
+        return self._move_aside(self._unfinished(digest))
+
     def write_index(self, index: bytes) -> None:
         """Replace `index.json`, the view for other tools; not fsynced, since it can be made again."""
-        scratch = self._ingest / f"{ANONYMOUS}index"
+        scratch = self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}"
         scratch.write_bytes(index)
         scratch.replace(self.root / "index.json")
 
@@ -132,10 +147,11 @@ class Content:
 
 
 class Ingest:
-    """A blob being written, hashed on the way. Leaving the context without `commit` keeps what is there."""
+    """A blob being written, hashed on the way. Leaving the context closes it."""
 
-    def __init__(self, content: Content, path: Path, digest: str) -> None:
-        """Go on with the file at `path` if it is there."""
+    def __init__(self, content: Content, path: Path, digest: str, *, is_kept: bool) -> None:
+        """Go on with the file at `path` if it is there; `is_kept` until the next writer otherwise."""
+        self._is_kept = is_kept
         self._content = content
         self._path = path
         self._digest = digest
@@ -179,11 +195,11 @@ class Ingest:
         self.close()
 
     def close(self) -> None:
-        """Keep the bytes for a later writer; an anonymous one has none."""
+        """Keep the bytes for a later writer, if there can be one."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-            if not self._digest:
+            if not self._is_kept:
                 self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 import msgspec
 
 from wherry.images.compression import Cancelled, Compression, Plain, detect
+from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library
 from wherry.images.progress import Report, ignore
-from wherry.images.registering import make_manifest, read_image, register
+from wherry.images.registering import keep
 from wherry.images.unpacking import plan_layers, unpack
 from wherry.model.config import Config
 from wherry.model.image import Image
@@ -54,8 +55,7 @@ def store_layer(
     first = source.read(COPY_BYTES)
     if detect(first) in {Compression.BZIP2, Compression.XZ}:
         return _store_plain(library, first, source, cancelled)
-    with library.content.ingest(expected) as ingest:
-        ingest.restart()
+    with library.content.write(expected) as ingest:
         while first:
             ingest.write(first)
             if cancelled.is_set():
@@ -65,7 +65,7 @@ def store_layer(
 
 
 def _store_plain(library: Library, first: bytes, source: BinaryIO, cancelled: threading.Event) -> str:
-    with library.content.scratch() as scratch, library.content.ingest() as ingest:
+    with library.content.scratch() as scratch, library.content.write() as ingest:
         while first:
             scratch.write(first)
             first = source.read(COPY_BYTES)
@@ -95,22 +95,16 @@ def diff_id_of(library: Library, blob: str, cancelled: threading.Event | None = 
 async def create(library: Library, draft: Draft, report: Report = ignore) -> Image:
     """Make the image that a draft describes: layer unpacked, manifest written, durable. Raises InvalidParameter.
 
-    The draft's blob must be held by a lease.
+    The draft's blob should be held by a lease; where this fails, it is removed.
     """
     base = draft.base.layers if draft.base else ()
     blobs = [layer.blob for layer in base] + ([draft.layer.blob] if draft.layer else [])
     diff_ids = [layer.diff_id for layer in base] + ([draft.layer.diff_id] if draft.layer else [])
     planned = plan_layers(blobs, diff_ids)
-    with library.leases.hold((*blobs, *(layer.chain_id for layer in planned))):
+    async with layers_or_nothing(library, planned, blobs_too=True):
         added = [await unpack(library, layer, report, status="Extracting") for layer in planned[len(base) :]]
-        layers = (*base, *added)
-        document = _document(draft, diff_ids)
-        config_digest = await library.in_thread(library.content.add, encode(document))
-        manifest = await library.in_thread(make_manifest, library, config_digest, blobs)
-        manifest_digest = await library.in_thread(library.content.add, manifest)
-        image = read_image(document, image_id=config_digest, manifest=manifest_digest, layers=layers)
         parent = draft.base.id if draft.base else ""
-        return await register(library, msgspec.structs.replace(image, parent=parent))
+        return await keep(library, encode(_document(draft, diff_ids)), (*base, *added), parent=parent)
 
 
 def _document(draft: Draft, diff_ids: Sequence[str]) -> ImageConfig:

@@ -47,7 +47,7 @@ async def back_off(library: Library, attempt: int, short: str, report: Report) -
 
 
 async def _attempt(library: Library, repository: Repository, descriptor: Descriptor, report: Report) -> None:
-    ingest = await library.in_thread(library.content.ingest, descriptor.digest)
+    ingest = await library.in_thread(library.content.resume, descriptor.digest)
     with ingest:
         resumed_at = ingest.offset
         try:

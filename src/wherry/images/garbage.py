@@ -1,11 +1,12 @@
 """Layers and content that no image needs any more: removed with the image, after a push, or at a start."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from wherry.images.library import Library, blobs_of
 from wherry.images.registering import publish_index
+from wherry.images.unpacking import PlannedLayer
 from wherry.model.errors import Conflict, NotFound
 from wherry.model.image import Image
 from wherry.oci.digest import is_digest
@@ -24,6 +25,49 @@ async def sweep(library: Library) -> list[str]:
     return removed
 
 
+@asynccontextmanager
+async def layers_or_nothing(
+    library: Library, layers: Iterable[PlannedLayer], *, blobs_too: bool
+) -> AsyncIterator[None]:
+    """Hold layers and their blobs while they are being had; a failure leaves none that no other image needs.
+
+    `blobs_too` gives up the blobs as well; a pull keeps them for the next one.
+    """
+    planned = list(layers)
+    blobs = [layer.blob for layer in planned]
+    try:
+        with library.leases.hold((*blobs, *(layer.chain_id for layer in planned))):
+            yield
+    except BaseException:
+        needed = library.wanted_layers()
+        await _remove_layers(library, [layer.chain_id for layer in reversed(planned) if layer.chain_id not in needed])
+        if blobs_too:
+            await discard_blobs(library, blobs)
+        raise
+
+
+@asynccontextmanager
+async def blob_or_nothing(library: Library, blob: str) -> AsyncIterator[None]:
+    """Hold a blob while an image is made of it; a failure leaves it only where another image needs it."""
+    try:
+        with library.leases.hold((blob,)):
+            yield
+    except BaseException:
+        await discard_blobs(library, (blob,))
+        raise
+
+
+async def collect(library: Library) -> int:
+    """Remove all content that no image and no verb needs, broken-off downloads too; the bytes that were freed."""
+    busy = library.leases.is_busy
+    retired = [library.content.give_up(digest) for digest in library.content.unfinished() if not busy(digest)]
+    digests = await library.in_thread(lambda: list(library.content.digests()))
+    needed = library.wanted_blobs()
+    orphans = [each for each in digests if each not in needed and not library.leases.is_held(each)]
+    retired += [library.content.retire(each) for each in orphans]
+    return await library.in_thread(_size_and_unlink, [path for path in retired if path is not None])
+
+
 async def discard(library: Library, image: Image) -> list[str]:
     """Remove the layers and the content that only this image needed; the chain ids that went, topmost first.
 
@@ -40,7 +84,7 @@ async def discard_blobs(library: Library, digests: Iterable[str]) -> None:
     needed = library.wanted_blobs()
     doomed = [digest for digest in digests if digest not in needed and not library.leases.is_held(digest)]
     retired = [library.content.retire(digest) for digest in doomed]
-    await library.in_thread(_unlink, [path for path in retired if path is not None])
+    await library.in_thread(_size_and_unlink, [path for path in retired if path is not None])
 
 
 async def prune_layers(library: Library) -> list[str]:
@@ -77,6 +121,10 @@ def _remove_snapshots(library: Library, chain: str) -> bool:
     return False
 
 
-def _unlink(paths: Sequence[Path]) -> None:
+def _size_and_unlink(paths: Sequence[Path]) -> int:
+    freed = 0
     for path in paths:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            freed += path.stat().st_size
+            path.unlink()
+    return freed

@@ -7,6 +7,7 @@ from typing import BinaryIO
 from wherry.images.archive import spool
 from wherry.images.changes import apply_changes
 from wherry.images.create import Draft, StoredLayer, create, diff_id_of, store_layer
+from wherry.images.garbage import blob_or_nothing
 from wherry.images.library import Library
 from wherry.images.naming import parse_wanted_platform
 from wherry.images.progress import Progress, Report, ignore
@@ -46,7 +47,7 @@ async def import_image(
         raise InvalidParameter(f'operating system is not supported: "{target.os}"')
     with await spool(library, body) as file:
         blob = await library.in_cancellable_thread(lambda cancelled: store_layer(library, file, cancelled))
-    with library.leases.hold((blob,)):
+    async with blob_or_nothing(library, blob):
         diff_id = await library.in_cancellable_thread(lambda cancelled: diff_id_of(library, blob, cancelled))
         draft = Draft(
             config=config,

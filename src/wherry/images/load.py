@@ -7,11 +7,12 @@ from wherry.images.archive import Archive, spool_plain
 from wherry.images.content import ContentMismatch
 from wherry.images.create import store_layer
 from wherry.images.find import find_named
+from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library
 from wherry.images.naming import parse_name, parse_wanted_platform
-from wherry.images.packed import Packed, digest_in, packed_images, parse_manifest
+from wherry.images.packed import Packed, digest_in, packed_images
 from wherry.images.progress import Progress, Report, ignore
-from wherry.images.registering import make_manifest, read_image, register
+from wherry.images.registering import keep, read_config
 from wherry.images.unpacking import LayerMismatch, PlannedLayer, plan_layers, unpack
 from wherry.model.errors import InvalidParameter
 from wherry.model.ids import short_id
@@ -82,9 +83,10 @@ async def _load_one(library: Library, archive: Archive, packed: Packed, report: 
             for path, diff_id in zip(packed.layers, config.diff_ids, strict=True)
         ]
         planned = plan_layers(blobs, config.diff_ids)
-        leases.enter_context(library.leases.hold(layer.chain_id for layer in planned))
-        layers = [await _unpack(library, number, layer, report) for number, layer in enumerate(planned)]
-        return await _register(library, packed, config, layers)
+        async with layers_or_nothing(library, planned, blobs_too=True):
+            leases.close()
+            layers = [await _unpack(library, number, layer, report) for number, layer in enumerate(planned)]
+            return await keep(library, packed.config_body, layers, manifest_body=packed.manifest_body)
 
 
 async def _store(library: Library, archive: Archive, path: str, diff_id: str, leases: ExitStack) -> str:
@@ -116,23 +118,13 @@ async def _unpack(library: Library, number: int, layer: PlannedLayer, report: Re
     try:
         return await unpack(library, layer, report, status="Loading layer", short=short_id(layer.diff_id))
     except LayerMismatch as error:
-        await library.in_thread(library.content.remove, layer.blob)
         raise InvalidParameter(
             f'invalid diffID for layer {number}: expected "{layer.diff_id}", got "{error.found}"'
         ) from error
 
 
-async def _register(library: Library, packed: Packed, config: ImageConfig, layers: list[Layer]) -> Image:
-    config_digest = await library.in_thread(library.content.add, packed.config_body)
-    manifest = packed.manifest_body
-    blobs = [layer.blob for layer in layers]
-    if not manifest or [layer.digest for layer in parse_manifest(manifest).layers] != blobs:
-        manifest = await library.in_thread(make_manifest, library, config_digest, blobs)
-    digest = await library.in_thread(library.content.add, manifest)
-    return await register(library, read_image(config, image_id=config_digest, manifest=digest, layers=layers))
-
-
 def _checked(config: ImageConfig, packed: Packed) -> ImageConfig:
+    read_config(config.config)
     if config.platform.os != "linux":
         raise InvalidParameter(f"cannot load {config.platform.os} image on linux")
     if len(packed.layers) != len(config.diff_ids):

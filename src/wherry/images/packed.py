@@ -16,10 +16,10 @@ from wherry.oci.image import (
     Descriptor,
     ImageSpecError,
     Index,
-    Manifest,
     Platform,
     parse_config,
     parse_document,
+    parse_manifest,
 )
 from wherry.oci.platform import choose, host_platform, matches
 
@@ -131,14 +131,6 @@ def _parsed_index(body: bytes) -> Index:
     document = parse_document(body)
     if not isinstance(document, Index):
         raise ImageSpecError("index.json is not an index")
-    return document
-
-
-def parse_manifest(body: bytes) -> Manifest:
-    """A manifest and nothing else. Raises ImageSpecError."""
-    document = parse_document(body)
-    if not isinstance(document, Manifest):
-        raise ImageSpecError("an index inside an index")
     return document
 
 

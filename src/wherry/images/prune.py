@@ -1,5 +1,6 @@
 """`docker image prune`: the images that nobody needs."""
 
+from wherry.images.garbage import collect
 from wherry.images.library import Library
 from wherry.images.list import Filters, list_images
 from wherry.images.remove import Deleted, Removed, Users, remove
@@ -21,5 +22,6 @@ async def prune(
                 removed += await remove(library, name, users=users)
             except (Conflict, NotFound):
                 continue  # it is a parent of another, or went with the name before
+    await collect(library)
     freed = sum(sizes.get(each.id, 0) for each in removed if isinstance(each, Deleted))
     return removed, freed

@@ -3,15 +3,16 @@
 import asyncio
 
 from wherry.images.download import download
+from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_name, parse_wanted_platform
 from wherry.images.progress import Progress, Report, ignore
-from wherry.images.registering import read_image, register
+from wherry.images.registering import keep, read_config, register
 from wherry.images.resolving import Resolved, first_failure, from_first, resolve
 from wherry.images.unpacking import LayerMismatch, PlannedLayer, plan_layers, unpack
 from wherry.model.errors import InvalidParameter
 from wherry.model.image import Image, Layer
-from wherry.oci.image import CONFIG_BYTES_MAX, Descriptor, ImageConfig, Platform, parse_config
+from wherry.oci.image import CONFIG_BYTES_MAX, Descriptor, Platform, parse_config
 from wherry.oci.platform import format_platform, matches
 from wherry.oci.reference import Reference
 from wherry.registry.credentials import ANONYMOUS, Credentials
@@ -81,22 +82,18 @@ class _Pull:
 
     async def _fetch(self, repository: Repository, found: Resolved) -> Image:
         library, config_at = self._library, found.manifest.config
+        config_body = await repository.blob(config_at, bytes_max=CONFIG_BYTES_MAX)
+        config = parse_config(config_body)
+        read_config(config.config)  # what cannot be read is refused before anything is fetched
         blobs = [layer.digest for layer in found.manifest.layers]
-        with library.leases.hold((found.manifest_digest, config_at.digest, *blobs)):
-            config_body = await repository.blob(config_at, bytes_max=CONFIG_BYTES_MAX)
-            config = parse_config(config_body)
-            if len(config.diff_ids) != len(blobs):
-                raise LayerMismatch("layers from manifest don't match image configuration")
-            planned = plan_layers(blobs, config.diff_ids)
-            with library.leases.hold(layer.chain_id for layer in planned):
-                layers = await self._layers(repository, found.manifest.layers, planned)
-                await library.in_thread(library.content.add, config_body)
-                await library.in_thread(library.content.add, found.manifest_body)
-                return await self._register(found, config, layers)
-
-    async def _register(self, found: Resolved, config: ImageConfig, layers: list[Layer]) -> Image:
-        image = read_image(config, image_id=found.manifest.config.digest, manifest=found.manifest_digest, layers=layers)
-        return await register(self._library, image)
+        if len(config.diff_ids) != len(blobs):
+            raise LayerMismatch("layers from manifest don't match image configuration")
+        planned = plan_layers(blobs, config.diff_ids)
+        documents = (found.manifest_digest, config_at.digest)
+        async with layers_or_nothing(library, planned, blobs_too=False):
+            layers = await self._layers(repository, found.manifest.layers, planned)
+            with library.leases.hold(documents):
+                return await keep(library, config_body, layers, manifest_body=found.manifest_body)
 
     async def _layers(
         self, repository: Repository, descriptors: tuple[Descriptor, ...], planned: list[PlannedLayer]

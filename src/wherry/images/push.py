@@ -14,12 +14,12 @@ from wherry.images.garbage import discard_blobs
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_name
 from wherry.images.progress import Meter, Progress, Report, ignore
-from wherry.images.registering import make_manifest, register
+from wherry.images.registering import keep
 from wherry.images.resolving import first_failure, from_first
 from wherry.model.errors import InvalidParameter, NotFound
 from wherry.model.ids import short_id
 from wherry.model.image import Image, Layer
-from wherry.oci.image import Descriptor, Manifest, parse_document
+from wherry.oci.image import Descriptor, Manifest, parse_manifest
 from wherry.oci.reference import Reference, parse_reference
 from wherry.registry import uploading
 from wherry.registry.credentials import ANONYMOUS, Credentials
@@ -69,22 +69,21 @@ class _Push:
     async def run(self, repository: Repository) -> None:
         """Layers side by side, then the configuration, then the manifest, which makes it visible."""
         library = self.library
-        for layer in reversed(self.image.layers):
+        old = library.images.get(self.image.id) or self.image  # another tag's push may have compressed it
+        for layer in reversed(old.layers):
             self.report(Progress(id=short_id(layer.diff_id), status="Preparing", has_detail=True))
-        with library.leases.hold(list(blobs_of(self.image))):
-            image = await compress_layers(library, self.image)
+        with library.leases.hold(list(blobs_of(old))):
+            image = await compress_layers(library, old)
             with library.leases.hold(list(blobs_of(image))):
                 await self._send(repository, image)
-        await discard_blobs(library, blobs_of(self.image))
+        await discard_blobs(library, blobs_of(old))
 
     async def _send(self, repository: Repository, image: Image) -> None:
         body = await self.library.in_thread(self.library.content.read, image.manifest)
-        manifest = parse_document(body)
-        assert isinstance(manifest, Manifest)
+        manifest = parse_manifest(body)
         await self._layers(repository, image, manifest)
         await self._config(repository, manifest.config)
-        media_type = manifest.media_type or "application/vnd.oci.image.manifest.v1+json"
-        stored = await uploading.put_manifest(repository, self.reference.tag, body, media_type)
+        stored = await uploading.put_manifest(repository, self.reference.tag, body, image.manifest_type)
         await self.library.name(self.reference.with_digest(stored.digest), image.id)
         tag = self.reference.tag
         self.report(Progress(status=f"{tag}: digest: {stored.digest} size: {stored.size}"))
@@ -180,9 +179,8 @@ async def compress_layers(library: Library, image: Image) -> Image:
     for layer in image.layers:
         blob = await _compressed(library, layer) if layer.blob in plain else layer.blob
         layers.append(msgspec.structs.replace(layer, blob=blob))
-    manifest = await library.in_thread(make_manifest, library, image.id, [layer.blob for layer in layers])
-    digest = await library.in_thread(library.content.add, manifest)
-    return await register(library, msgspec.structs.replace(image, layers=tuple(layers), manifest=digest))
+    config = await library.in_thread(library.content.read, image.id)
+    return await keep(library, config, layers, parent=image.parent)
 
 
 def _plain_layers(library: Library, image: Image) -> set[str]:
@@ -199,7 +197,7 @@ async def _compressed(library: Library, layer: Layer) -> str:
 
 
 def _compress(library: Library, blob: str, cancelled: threading.Event) -> str:
-    with library.content.open(blob) as source, library.content.ingest() as ingest:
+    with library.content.open(blob) as source, library.content.write() as ingest:
         with compressor(cast("BinaryIO", ingest)) as target:
             while piece := source.read(READ_BYTES):
                 target.write(piece)

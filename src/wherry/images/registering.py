@@ -10,11 +10,9 @@ from wherry.images.library import Library
 from wherry.model.config import Config
 from wherry.model.image import History, Image, Layer
 from wherry.oci.image import (
-    DOCKER_CONFIG,
-    DOCKER_LAYER,
-    DOCKER_LAYER_GZIP,
-    DOCKER_MANIFEST,
     OCI_CONFIG,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
     OCI_LAYER_ZSTD,
     OCI_MANIFEST,
     Descriptor,
@@ -23,10 +21,31 @@ from wherry.oci.image import (
     Index,
     Manifest,
     encode,
+    parse_config,
+    parse_manifest,
 )
 
 
-def read_image(config: ImageConfig, *, image_id: str, manifest: str, layers: Sequence[Layer]) -> Image:
+async def keep(
+    library: Library, config_body: bytes, layers: Sequence[Layer], *, manifest_body: bytes = b"", parent: str = ""
+) -> Image:
+    """Store an image's documents and make it exist; its layers must be there, and held. Raises ImageSpecError.
+
+    Without `manifest_body`, or where that names other blobs, a manifest is made.
+    """
+    config_digest = await library.in_thread(library.content.add, config_body)
+    blobs = [layer.blob for layer in layers]
+    if not manifest_body or [layer.digest for layer in parse_manifest(manifest_body).layers] != blobs:
+        manifest_body = await library.in_thread(make_manifest, library, config_digest, blobs)
+    manifest_digest = await library.in_thread(library.content.add, manifest_body)
+    image = read_image(parse_config(config_body), config_digest, layers)
+    kind = parse_manifest(manifest_body).media_type or OCI_MANIFEST
+    return await register(
+        library, msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind, parent=parent)
+    )
+
+
+def read_image(config: ImageConfig, image_id: str, layers: Sequence[Layer]) -> Image:
     """The record of an image out of its configuration. Raises ImageSpecError."""
     return Image(
         id=image_id,
@@ -49,7 +68,6 @@ def read_image(config: ImageConfig, *, image_id: str, manifest: str, layers: Seq
             for step in config.history or ()
         ),
         size_bytes=sum(layer.size_bytes for layer in layers),
-        manifest=manifest,
     )
 
 
@@ -75,50 +93,28 @@ async def register(library: Library, image: Image) -> Image:
 
 
 def make_manifest(library: Library, config_digest: str, blobs: Sequence[str]) -> bytes:
-    """A manifest for content that came without one: Docker's schema 2, or OCI's where a layer is zstd."""
-    kinds = [_layer_kind(library, blob) for blob in blobs]
-    is_oci = OCI_LAYER_ZSTD in kinds
-    return encode(
-        Manifest(
-            schema_version=2,
-            media_type=OCI_MANIFEST if is_oci else DOCKER_MANIFEST,
-            config=Descriptor(
-                media_type=OCI_CONFIG if is_oci else DOCKER_CONFIG,
-                digest=config_digest,
-                size=library.content.size(config_digest),
-            ),
-            layers=tuple(
-                Descriptor(media_type=_as_oci(kind) if is_oci else kind, digest=blob, size=library.content.size(blob))
-                for kind, blob in zip(kinds, blobs, strict=True)
-            ),
-        )
+    """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError."""
+    layers = tuple(
+        Descriptor(media_type=_layer_kind(library, blob), digest=blob, size=library.content.size(blob))
+        for blob in blobs
     )
+    config = Descriptor(media_type=OCI_CONFIG, digest=config_digest, size=library.content.size(config_digest))
+    return encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=config, layers=layers))
 
 
 def _layer_kind(library: Library, blob: str) -> str:
     with library.content.open(blob) as file:
         compression = detect_file(file)
-    match compression:
-        case Compression.NONE:
-            return DOCKER_LAYER
-        case Compression.GZIP:
-            return DOCKER_LAYER_GZIP
-        case Compression.ZSTD:
-            return OCI_LAYER_ZSTD
-        case _:
-            raise ImageSpecError(f"layer {blob} is compressed by {compression}")
-
-
-def _as_oci(kind: str) -> str:
-    return {
-        DOCKER_LAYER: "application/vnd.oci.image.layer.v1.tar",
-        DOCKER_LAYER_GZIP: "application/vnd.oci.image.layer.v1.tar+gzip",
-    }.get(kind, kind)
+    kinds = {Compression.NONE: OCI_LAYER, Compression.GZIP: OCI_LAYER_GZIP, Compression.ZSTD: OCI_LAYER_ZSTD}
+    if compression not in kinds:
+        raise ImageSpecError(f"layer {blob} is compressed by {compression}")
+    return kinds[compression]
 
 
 async def publish_index(library: Library) -> None:
     """Rewrite the layout's `index.json`, which is there for other tools."""
-    await library.in_thread(library.content.write_index, encode(_index(library)))
+    async with library.leases.turn("index.json"):
+        await library.in_thread(library.content.write_index, encode(_index(library)))
 
 
 def _index(library: Library) -> Index:
@@ -134,7 +130,7 @@ def _entries(library: Library) -> list[Descriptor]:
         names = [tag.reference for tag in library.names_of(image.id) if "@" not in tag.reference]
         entries += [
             Descriptor(
-                media_type=OCI_MANIFEST,
+                media_type=image.manifest_type or OCI_MANIFEST,
                 digest=image.manifest,
                 size=size,
                 annotations={"org.opencontainers.image.ref.name": name} if name else None,

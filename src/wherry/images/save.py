@@ -12,7 +12,7 @@ from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_any_name, parse_wanted_platform
 from wherry.images.packed import NAME_ANNOTATIONS, ManifestItem
 from wherry.model.image import Image
-from wherry.oci.image import Descriptor, Index, Platform, encode, parse_document
+from wherry.oci.image import Descriptor, Index, Platform, encode
 from wherry.oci.platform import normalised
 from wherry.oci.reference import Reference, parse_reference
 
@@ -64,6 +64,8 @@ def _named(library: Library, name: str, wanted: Platform | None) -> Iterator[tup
 
 
 async def _stream(library: Library, chosen: list[_Chosen]) -> AsyncIterator[bytes]:
+    for each in chosen:
+        each.image = library.images.get(each.image.id) or each.image  # a push may have compressed it meanwhile
     digests = dict.fromkeys(digest for each in chosen for digest in blobs_of(each.image))
     with library.leases.hold(digests):
         written = 0
@@ -114,16 +116,15 @@ def _item(each: _Chosen) -> ManifestItem:
 
 def _entries(library: Library, chosen: list[_Chosen]) -> Iterator[Descriptor]:
     for each in chosen:
-        body = library.content.read(each.image.manifest)
         platform = normalised(
             Platform(os=each.image.os, architecture=each.image.architecture, variant=each.image.variant)
         )
         names: list[Reference | None] = [*each.names] or [None]
         for name in names:
             yield Descriptor(
-                media_type=parse_document(body).media_type or "application/vnd.oci.image.manifest.v1+json",
+                media_type=each.image.manifest_type,
                 digest=each.image.manifest,
-                size=len(body),
+                size=library.content.size(each.image.manifest),
                 platform=platform,
                 annotations=dict(zip(NAME_ANNOTATIONS, (str(name), name.tag), strict=True)) if name else None,
             )

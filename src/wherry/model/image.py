@@ -32,7 +32,8 @@ class Image(Struct, frozen=True, kw_only=True):
 
     `references` are familiar names with a tag (`busybox:latest`), `digests` names with a digest
     (`busybox@sha256:…`); both may be empty. `created` is RFC 3339 as the configuration says it.
-    `size_bytes` sums the unpacked layers. `manifest` is the digest of the manifest in the content store.
+    `size_bytes` sums the unpacked layers. `manifest` is the digest of the manifest in the content store,
+    `manifest_type` its media type.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Image(Struct, frozen=True, kw_only=True):
     parent: str = ""
     last_tagged_ns: int = 0
     manifest: str = ""
+    manifest_type: str = ""
 
     @property
     def chain_id(self) -> str:

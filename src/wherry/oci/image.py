@@ -194,6 +194,14 @@ def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
     return _checked(_decode(data, Manifest))
 
 
+def parse_manifest(data: bytes) -> Manifest:
+    """A manifest and nothing else. Raises ImageSpecError."""
+    document = parse_document(data)
+    if not isinstance(document, Manifest):
+        raise ImageSpecError("an index where a manifest belongs")
+    return document
+
+
 def parse_config(data: bytes) -> ImageConfig:
     """The configuration blob of an image. Raises ImageSpecError."""
     config = _decode(data, ImageConfig)
