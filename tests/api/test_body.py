@@ -42,6 +42,7 @@ async def test_no_body_is_a_record_of_defaults_and_needs_no_media_type(serve, ex
     async with serve() as wire:
         assert (await wire.ask("POST", "/exec")).body == b'{"user":""}\n'
         chunked = await wire.raw(
-            b"POST /exec HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+            b"POST /exec HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\n{}\r\n0\r\n\r\n"
         )
         assert b"malformed Content-Type header (): mime: no media type" in chunked

@@ -55,6 +55,8 @@ def _take(request: BaseRequest) -> socket.socket:
         raise Conflict("cannot take over a connection with unsent answers")
     transport.pause_reading()
     client = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+    # Without this the object believes that it blocks, and a dup() of it would make that true of all its copies.
+    client.setblocking(False)
     # abort() closes the server's descriptor only: no shutdown(2), and so the stream lives on in ours.
     transport.abort()
     return client
