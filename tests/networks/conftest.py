@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import socket
 import threading
 from contextlib import ExitStack, contextmanager, suppress
@@ -65,6 +66,47 @@ class Host:
             return {found["table"]["name"] for found in nftables.query("list tables") if "table" in found}
         finally:
             nftables.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """No test leaves a descriptor, a thread or a process behind."""
+    before = _own_things()
+    yield
+    for pid in _children() - before["children"]:
+        _wait_for(pid)
+    assert _own_things() == before
+
+
+def _own_things():
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": {thread.name for thread in threading.enumerate()},
+        "children": _children(),
+    }
+
+
+def _children():
+    """Living child processes; what is dead is only not yet reaped by those who own it."""
+    found = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        found.update(int(pid) for pid in path.read_text().split())
+    return {pid for pid in found if _state(pid) not in ("Z", "")}
+
+
+def _state(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _wait_for(pid):
+    """A relay process ends by itself when its last daemon has gone."""
+    with suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        select.select([pidfd], [], [], SECONDS)
+        os.close(pidfd)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ def dockerd(host, tmp_path):
     started = []
 
     def start():
+        # Only a dockerd that has to switch it on makes `drop` the policy of FORWARD.
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
         read_fd, write_fd = os.pipe()
         socket = tmp_path / "docker.sock"
         process = subprocess.Popen(
@@ -53,7 +56,11 @@ def dockerd(host, tmp_path):
 
 
 def _rules(chain):
-    return subprocess.run(["iptables", "-S", chain], capture_output=True, text=True, check=True).stdout.splitlines()
+    return _iptables("-S", chain).splitlines()
+
+
+def _iptables(*arguments):
+    return subprocess.run(["iptables", *arguments], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.peer
@@ -75,7 +82,7 @@ async def test_packets_of_our_bridge_pass_dockerds_firewall(host, dockerd, daemo
 @pytest.mark.peer
 async def test_our_two_rules_are_the_last_of_docker_user_and_stay_two(host, dockerd, daemon):
     await asyncio.to_thread(dockerd)
-    subprocess.run(["iptables", "-I", "DOCKER-USER", "-s", "203.0.113.0/24", "-j", "DROP"], check=True)
+    _iptables("-I", "DOCKER-USER", "-s", "203.0.113.0/24", "-j", "DROP")
     before = {chain: _rules(chain) for chain in ("FORWARD", "INPUT", "OUTPUT")}
     networks = await daemon()
     await networks.open([])
@@ -104,6 +111,6 @@ async def test_a_dockerd_that_starts_later_is_met_at_the_next_opening(host, dock
 
 
 async def test_a_firewall_that_drops_by_policy_is_told(host, daemon, caplog):
-    subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)
+    _iptables("-P", "FORWARD", "DROP")
     await daemon(NetworkOptions(spare_namespaces=0))
     assert "the host's firewall drops forwarded packets by policy" in caplog.text

@@ -1,10 +1,14 @@
 """A daemon that starts: what it finds, what it makes of it, and what it leaves alone."""
 
+import asyncio
 import os
+import select
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from wherry.linux.namespaces import CLONE_NEWNET, setns
@@ -12,7 +16,7 @@ from wherry.linux.netlink import link
 from wherry.linux.nftables import Nftables
 from wherry.model.errors import InvalidParameter, NotFound
 from wherry.model.ids import new_id
-from wherry.model.network import Attachment, Endpoint, PortRequest, PublishedPort
+from wherry.model.network import Attachment, Endpoint, Network, PortRequest, PublishedPort
 from wherry.networks.options import NetworkOptions, parse_address_pool
 
 PORT = PortRequest(container_port=80, protocol="tcp", host_port_first=8080, host_port_last=8080)
@@ -125,10 +129,11 @@ async def test_connections_live_through_a_new_daemon(host, daemon, containers):
     with listener, socket.create_connection((host.address, 8080), timeout=10) as client:
         inner, _ = listener.accept()
         await first.close()
-        await daemon(attached=[sandbox.attachment])
+        second = await daemon(attached=[sandbox.attachment])
         with inner:
             client.sendall(b"still here")
             assert inner.recv(100) == b"still here"
+        await second.leave(sandbox.attachment)
 
 
 def _listen_in(netns_fd, port):
@@ -144,6 +149,9 @@ def _listen_in(netns_fd, port):
 async def test_what_a_crash_left_is_swept(host, daemon, containers):
     first = await daemon()
     lost, kept = await containers(first, PORT), await containers(first)
+    # All that a death closes at once.
+    first._ground.spares.close()
+    first._ground.proxy._hang_up()
     second = await daemon(attached=[kept.attachment])
     await second._ground.teardown.drain()
     names = host.veths()
@@ -151,9 +159,6 @@ async def test_what_a_crash_left_is_swept(host, daemon, containers):
     assert lost.attachment.endpoints[0].host_interface not in names
     assert second.port_bindings_are_free([PORT])
     assert "8080" not in _ruleset("wherry")
-    # The first one is not really dead; it must not be connected when the second one goes.
-    first._ground.spares.close()
-    first._ground.proxy._hang_up()
     await second.close()
 
 
@@ -163,6 +168,79 @@ def _ruleset(table):
         return nftables.run(f"list table inet {table}")
     finally:
         nftables.close()
+
+
+KILLED = """
+import asyncio, msgspec, os, pathlib, subprocess, sys
+from wherry.model.config import EndpointRequest
+from wherry.model.network import Network, PortRequest
+from wherry.networks.driver import JoinRequest
+from wherry.networks.local import LocalNetworks
+from wherry.networks.options import NetworkOptions
+
+class Records(dict):
+    def values(self): return list(super().values())
+    async def put(self, key, record): self[key] = record
+
+async def main():
+    networks = LocalNetworks(NetworkOptions(), Records(), pathlib.Path(sys.argv[1]))
+    await networks.open([])
+    port = PortRequest(container_port=80, protocol="tcp", host_port_first=8080, host_port_last=8080)
+    request = JoinRequest(container_id="c", hostname="c", endpoints={"bridge": EndpointRequest()}, ports=(port,))
+    sandbox = await networks.join(request)
+    # It lives on, as a container does, and serves one more connection.
+    inside = ["nsenter", f"--net=/proc/self/fd/{sandbox.netns_fd}", sys.executable, "-c", sys.argv[2]]
+    server = subprocess.Popen(inside, pass_fds=(sandbox.netns_fd, *sandbox.reservations), stdout=subprocess.DEVNULL)
+    print(server.pid, msgspec.json.encode([sandbox.attachment, networks.networks()]).decode(), flush=True)
+    await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+SERVER = """
+import socket
+server = socket.create_server(("0.0.0.0", 80))
+for _ in range(2):
+    connection, peer = server.accept()
+    connection.sendall(b"hello from inside")
+    connection.close()
+"""
+
+
+async def test_a_killed_daemons_container_is_served_on_and_its_spare_namespaces_are_gone(
+    host, daemon, records, tmp_path
+):
+    command = [sys.executable, "-c", KILLED, tmp_path, SERVER]
+    killed = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    pid, _, words = (await killed.stdout.readline()).decode().partition(" ")
+    server = os.pidfd_open(int(pid))
+    killed.kill()
+    await killed.wait()
+    assert await asyncio.to_thread(_read, "127.0.0.1") == b"hello from inside"
+    attachment, networks = msgspec.json.decode(words, type=tuple[Attachment, list[Network]])
+    for network in networks:
+        await records.put(network.id, network)
+    second = await daemon(NetworkOptions(spare_namespaces=0), attached=[attachment])
+    await second._ground.teardown.drain()
+    assert host.veths() == {attachment.endpoints[0].host_interface}
+    # The relay process was met again.
+    assert await asyncio.to_thread(_read, "::1") == b"hello from inside"
+    await second.leave(attachment)
+    await second.close()
+    assert host.veths() == set()
+    await asyncio.to_thread(select.select, [server], [], [], 10)
+    os.close(server)
+
+
+def _read(address):
+    # A server that has just been started may not listen yet, and only then refuses.
+    for _ in range(1000):
+        try:
+            with socket.create_connection((address, 8080), timeout=10) as client:
+                if answer := client.recv(100):
+                    return answer
+        except ConnectionRefusedError:
+            os.sched_yield()
+    raise AssertionError("nobody listens")
 
 
 async def test_a_link_that_somebody_else_put_on_our_bridge_stays(host, daemon):
@@ -220,7 +298,9 @@ async def test_other_peoples_rules_stay_as_they_are(host, daemon, containers):
     _run("nft", "add table inet mine; add chain inet mine c { type filter hook input priority 0; }")
     before = _everything_but_ours()
     networks = await daemon()
-    await containers(networks, PORT)
+    sandbox = await containers(networks, PORT)
+    assert _everything_but_ours() == before
+    await networks.leave(sandbox.attachment)
     await networks.close()
     assert _everything_but_ours() == before
 

@@ -213,6 +213,13 @@ async def test_an_address_that_is_not_ours_is_refused_in_dockerds_words(networks
         await containers(networks, wish(80, 8080, "203.0.113.9"))
 
 
+async def test_an_address_has_one_spelling_and_nonsense_is_refused(networks, containers):
+    sandbox = await containers(networks, wish(80, 8080, "0:0::1"))
+    assert published(sandbox) == {("::1", 8080, 80)}
+    with pytest.raises(InvalidParameter, match=r"invalid IP address: 1\.2\.3"):
+        await containers(networks, wish(80, 8081, "1.2.3"))
+
+
 async def test_an_unknown_protocol_is_refused(networks, containers):
     with pytest.raises(InvalidParameter, match="invalid proto: icmp"):
         await containers(networks, wish(80, 8080, protocol="icmp"))

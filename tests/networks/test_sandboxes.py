@@ -54,8 +54,8 @@ async def test_containers_get_the_lowest_addresses_in_turn(networks, containers)
 
 
 async def test_many_containers_at_once_have_addresses_of_their_own(networks, containers):
-    sandboxes = await asyncio.gather(*(containers(networks) for _ in range(20)))
-    assert len({sandbox.attachment.endpoints[0].ip_address for sandbox in sandboxes}) == 20
+    sandboxes = await asyncio.gather(*(containers(networks) for _ in range(100)))
+    assert len({sandbox.attachment.endpoints[0].ip_address for sandbox in sandboxes}) == 100
 
 
 async def test_containers_talk_to_each_other_and_to_the_outside(host, networks, containers, serve, say):
@@ -192,5 +192,5 @@ async def test_the_maker_of_namespaces_may_die(networks, containers):
     worker = networks._ground.maker._running.process
     worker.kill()
     await asyncio.to_thread(worker.wait)
-    sandboxes = [await containers(networks, mac_address="02:00:00:00:00:01") for _ in range(1)]
-    assert "02:00:00:00:00:01" in inside(sandboxes[0], "ip", "link", "show", "eth0")
+    sandbox = await containers(networks, mac_address="02:00:00:00:00:01")
+    assert "02:00:00:00:00:01" in inside(sandbox, "ip", "link", "show", "eth0")

@@ -16,6 +16,7 @@ from wherry.networks.driver import JoinRequest, Sandbox
 from wherry.networks.ground import Ground, close_ground, mappings, open_ground, relays, repair
 from wherry.networks.joining import Place, enter, publish
 from wherry.networks.options import DISABLED_BRIDGE, NetworkOptions, check
+from wherry.networks.ports import normal
 
 PROXY_SOCKET = "relay.sock"
 
@@ -98,7 +99,7 @@ class LocalNetworks:
         """Whether the fixed host ports of `ports` are not taken by another container now."""
         publisher = self._opened().publisher
         return all(
-            publisher.book.is_free(wish.protocol, wish.host_ip or self._options.host_ip, wish.host_port_first)
+            publisher.book.is_free(wish.protocol, normal(wish.host_ip or self._options.host_ip), wish.host_port_first)
             for wish in ports
             if wish.host_port_first and wish.host_port_last in (0, wish.host_port_first)
         )

@@ -14,7 +14,18 @@ from wherry.model.errors import EngineError, Unavailable
 from wherry.networks.plan import Answer, Make, Order, Tune
 
 ANSWER_BYTES_MAX = 1 << 16
+# More would not fit into the socket, and the worker does one at a time anyway.
+ORDERS_UNDER_WAY_MAX = 32
+ATTEMPTS_MAX = 2
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from wherry.networks.namespace_worker import main; main({fd})"
+
+
+@dataclass(slots=True)
+class _Ordered:
+    packet: bytes
+    fds: list[int]
+    answered: "asyncio.Future[int | None]"
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,51 +42,78 @@ class NamespaceMaker:
     def __init__(self) -> None:
         """Nothing runs before `start`."""
         self._running: _Running | None = None
+        self._queue: deque[_Ordered] = deque()
 
     def start(self) -> None:
         """Start the worker now, in the network namespace of the caller. Raises OSError."""
-        if self._running is None:
-            self._running = _spawn()
-            asyncio.get_running_loop().add_reader(self._running.control, self._receive, self._running)
+        self._ensure()
 
     def make(self, plan: Make) -> "asyncio.Future[int]":
         """The descriptor of a new namespace; whoever awaits it owns it. Raises EngineError in the kernel's words."""
-        return self._send(plan, [])  # type: ignore[return-value]
+        return self._order(plan, [])  # type: ignore[return-value]
 
     async def tune(self, netns_fd: int, sysctls: tuple[tuple[str, str], ...]) -> None:
         """Write kernel parameters inside. Raises EngineError in the kernel's words."""
-        await self._send(Tune(sysctls=sysctls), [netns_fd])
+        await self._order(Tune(sysctls=sysctls), [netns_fd])
 
     async def close(self) -> None:
         """End the worker and wait for it. Safe to repeat."""
+        for ordered in self._queue:
+            ordered.answered.cancel()
+        self._queue.clear()
         if (running := self._running) is not None:
             self._abandon(running)
             await asyncio.to_thread(running.process.wait)
 
-    def _send(self, order: Order, fds: list[int]) -> "asyncio.Future[int | None]":
-        self.start()
-        running = self._running
-        assert running is not None
+    def _order(self, order: Order, fds: list[int]) -> "asyncio.Future[int | None]":
         answered: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        try:
-            socket.send_fds(running.control, [msgspec.json.encode(order)], fds)
-        except OSError as error:
-            answered.set_exception(Unavailable(f"the maker of network namespaces does not take orders: {error}"))
-        else:
-            running.waiting.append(answered)
+        self._queue.append(_Ordered(msgspec.json.encode(order), fds, answered))
+        self._send()
         return answered
+
+    def _ensure(self) -> _Running:
+        if self._running is None:
+            self._running = _spawn()
+            asyncio.get_running_loop().add_reader(self._running.control, self._receive, self._running)
+        return self._running
+
+    def _send(self) -> None:
+        """Hand over what the worker can take now."""
+        while self._queue:
+            running = self._ensure()
+            if len(running.waiting) >= ORDERS_UNDER_WAY_MAX:
+                return
+            ordered = self._queue.popleft()
+            if ordered.answered.done():
+                continue  # given up by its caller
+            ordered.attempts += 1
+            try:
+                socket.send_fds(running.control, [ordered.packet], ordered.fds)
+            except OSError as error:
+                self._abandon(running)
+                self._try_again(ordered, error)
+            else:
+                running.waiting.append(ordered.answered)
+
+    def _try_again(self, ordered: _Ordered, error: OSError) -> None:
+        if ordered.attempts < ATTEMPTS_MAX:
+            self._queue.appendleft(ordered)
+        else:
+            reason = f"the maker of network namespaces takes no orders: {error}"
+            ordered.answered.set_exception(Unavailable(reason))
 
     def _receive(self, running: _Running) -> None:
         try:
             packet, fds, _, _ = socket.recv_fds(running.control, ANSWER_BYTES_MAX, 1)
         except OSError:
             packet, fds = b"", []
-        if not packet:
+        if packet:
+            _settle(running.waiting.popleft(), msgspec.json.decode(packet, type=Answer), fds)
+        else:
             self._abandon(running)
             # Reaps it; it has closed its end, so this does not take long.
             running.process.wait()
-            return
-        _settle(running.waiting.popleft(), msgspec.json.decode(packet, type=Answer), fds)
+        self._send()
 
     def _abandon(self, running: _Running) -> None:
         asyncio.get_running_loop().remove_reader(running.control)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 
-from wherry.model.errors import Conflict
+from wherry.model.errors import Conflict, InvalidParameter
 from wherry.model.network import PortRequest, PublishedPort
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the address of a wish, not of a socket
@@ -90,6 +90,14 @@ def _collide(one: str, other: str) -> bool:
         return True
     first, second = ip_address(one), ip_address(other)
     return first.version == second.version and (first.is_unspecified or second.is_unspecified)
+
+
+def normal(host_ip: str) -> str:
+    """An address in its usual spelling, so that two spellings are one address. Raises InvalidParameter."""
+    try:
+        return str(ip_address(host_ip))
+    except ValueError:
+        raise InvalidParameter(f"invalid IP address: {host_ip}") from None
 
 
 def is_v6(host_ip: str) -> bool:

@@ -35,20 +35,15 @@ class Proxy:
     async def open(self, wanted: Collection[Relay]) -> None:
         """Meet a process that is there from before, and have it relay exactly these; start one if there are any."""
         self._relays = set(wanted)
-        if not self._connect() and wanted:
-            self._start()
-        if self._control is not None:
+        if self._connect() or wanted:
             await self._resume()
 
     async def serve(self, relay: Relay, bound_fd: int) -> None:
         """Relay one more port. The process may still be starting: the socket listens already."""
         self._relays.add(relay)
-        if self._control is None:
-            self._start()
-        if not self._tell(Serve(relay=relay), [bound_fd]):
+        if not await self._tell(Serve(relay=relay), [bound_fd]):
             # It died; a new one gets everything anew, this one's socket included.
-            self._start()
-            self._tell(Serve(relay=relay), [bound_fd])
+            await self._tell(Serve(relay=relay), [bound_fd])
             await self._resume()
 
     async def drop(self, relays: Collection[Relay]) -> None:
@@ -76,12 +71,12 @@ class Proxy:
                 continue
             if bound is not None:
                 with bound:
-                    self._tell(Serve(relay=relay), [bound.fileno()])
+                    await self._tell(Serve(relay=relay), [bound.fileno()])
 
     async def _ask(self, word: Drop | Keep) -> tuple[Relay, ...]:
         """What is relayed after it obeyed; nothing when it is not there to answer."""
         async with self._asking:
-            if self._control is None or not self._tell(word, []):
+            if not await self._tell(word, []) or self._control is None:
                 return ()
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -93,16 +88,21 @@ class Proxy:
                 self._hang_up()
                 return ()
 
-    def _tell(self, word: Word, fds: list[int]) -> bool:
-        """Whether it was there to hear."""
-        if self._control is None:
-            return False
-        try:
-            socket.send_fds(self._control, [msgspec.json.encode(word)], fds)
-        except OSError:
-            self._hang_up()
-            return False
-        return True
+    async def _tell(self, word: Word, fds: list[int]) -> bool:
+        """Whether it was there to hear; one that is not there is met or started first."""
+        if self._control is None and not self._connect():
+            self._start()
+        packet = [msgspec.json.encode(word)]
+        while (control := self._control) is not None:
+            try:
+                socket.send_fds(control, packet, fds)
+            except BlockingIOError:
+                await _writable(control)
+            except OSError:
+                self._hang_up()
+            else:
+                return True
+        return False
 
     def _hang_up(self) -> None:
         if self._control is not None:
@@ -136,3 +136,13 @@ class Proxy:
                 start_new_session=True,
             )
         self._connect()
+
+
+async def _writable(control: socket.socket) -> None:
+    """Wait until a process that has much to read has read some."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(control, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(control)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from wherry.model.errors import Conflict, InvalidParameter
 from wherry.model.network import PortRequest, PublishedPort
-from wherry.networks.ports import EVERYWHERE, EVERYWHERE_V6, PortBook, bracketed, is_v6
+from wherry.networks.ports import EVERYWHERE, EVERYWHERE_V6, PortBook, bracketed, is_v6, normal
 from wherry.networks.reservations import reserve
 
 # moby portmapper maxAllocatePortAttempts, for ports that the user leaves to us.
@@ -66,7 +66,8 @@ class Publisher:
         # IPv6 needs the relay, and the relay knows no SCTP.
         with_v6 = self.with_v6 and wish.protocol != "sctp"
         if wish.host_ip:
-            return (wish.host_ip,) if with_v6 or not is_v6(wish.host_ip) else ()
+            host_ip = normal(wish.host_ip)
+            return (host_ip,) if with_v6 or not is_v6(host_ip) else ()
         if self.host_ip == EVERYWHERE and with_v6:
             return (EVERYWHERE, EVERYWHERE_V6)
         return (self.host_ip,)

@@ -24,42 +24,31 @@ class Service(Protocol):
 
 
 class Worker:
-    """All relays, and the daemons that are connected (one, and for a moment two while one replaces another)."""
+    """All relays. One daemon is heard at a time: the next one waits until the last word of a dead one was obeyed."""
 
     def __init__(self, listener: socket.socket) -> None:
         """Listen for daemons."""
         self._listener = listener
         self._services: dict[Relay, Service] = {}
-        self._daemons = 0
-        self._done = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until there is nothing to do."""
-        async with asyncio.TaskGroup() as tasks:
-            accepting = tasks.create_task(self._accept(tasks))
-            await self._done.wait()
-            accepting.cancel()
-        for service in self._services.values():
-            service.close()
-
-    async def _accept(self, tasks: asyncio.TaskGroup) -> None:
+        """Serve until no daemon is there and nothing is to be relayed."""
         loop = asyncio.get_running_loop()
         while True:
             daemon, _ = await loop.sock_accept(self._listener)
-            self._daemons += 1
-            tasks.create_task(self._converse(daemon))
+            with daemon:
+                await self._converse(daemon)
+            if not self._services:
+                return
 
     async def _converse(self, daemon: socket.socket) -> None:
-        decode = msgspec.json.Decoder(Word).decode
         daemon.setblocking(False)
-        with daemon:
-            while True:
-                packet, fds = await _receive(daemon)
-                if not packet:
-                    break
-                await self._obey(daemon, decode(packet), fds)
-        self._daemons -= 1
-        self._end_when_idle()
+        decode = msgspec.json.Decoder(Word).decode
+        while True:
+            packet, fds = await _receive(daemon)
+            if not packet:
+                return
+            await self._obey(daemon, decode(packet), fds)
 
     async def _obey(self, daemon: socket.socket, word: Word, fds: list[int]) -> None:
         match word:
@@ -85,11 +74,6 @@ class Worker:
             service = self._services.pop(relay, None)
             if service is not None:
                 service.close()
-        self._end_when_idle()
-
-    def _end_when_idle(self) -> None:
-        if not self._daemons and not self._services:
-            self._done.set()
 
 
 async def _serve(relay: Relay, bound: socket.socket) -> Service:
