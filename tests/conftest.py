@@ -15,7 +15,10 @@ def _mounts():
 
 
 def _links():
-    return sorted(os.listdir("/sys/class/net"))
+    """Names of links; of veths, which have random names and wait in pools, only how many there are."""
+    names = os.listdir("/sys/class/net")
+    veths = [name for name in names if name.startswith("veth")]
+    return [*sorted(set(names) - set(veths)), f"{len(veths)} veths"]
 
 
 def _cgroups():

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import docker
 import pytest
+from docker import DockerClient
 
 BIN = Path(sys.executable).parent
 BRIDGE = "wherrytest0"
@@ -25,6 +25,7 @@ class Daemon:
         self.flags = flags
         self.process: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        (root / "daemon.json").write_text("{}")
 
     @property
     def host(self) -> str:
@@ -45,13 +46,13 @@ class Daemon:
                     BIN / "wherryd", "--debug", "--host", self.host,
                     "--data-root", self.root / "data", "--exec-root", self.root / "exec",
                     "--pidfile", self.root / "wherry.pid", "--config-file", self.root / "daemon.json",
-                    "--bridge", BRIDGE, "--bip", BRIDGE_ADDRESS, "--ready-fd", str(writer), *self.flags,
+                    "--bridge", BRIDGE, "--ready-fd", str(writer), *self.flags,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=(writer,),
             )  # fmt: skip
         os.close(writer)
         with os.fdopen(reader, "rb") as ready:
-            ready.read()
+            ready.readline()
         if self.process.poll() is not None or not self.socket.exists():
             raise RuntimeError(f"the daemon did not start:\n{self.log.read_text()[-4000:]}")
 
@@ -92,8 +93,8 @@ class Daemon:
     def out(self, *arguments: object, **options: object) -> str:
         return self.docker(*arguments, **options).stdout.strip()
 
-    def client(self) -> docker.DockerClient:
-        return docker.DockerClient(base_url=self.host, timeout=60)
+    def client(self) -> DockerClient:
+        return DockerClient(base_url=self.host, timeout=60)
 
 
 def remove_everything(daemon: Daemon) -> None:
@@ -128,8 +129,9 @@ def busybox_tar(tmp_path_factory) -> Path:
 def shared_daemon(tmp_path_factory, busybox_tar):
     """One daemon for all tests that leave it running; its image is called busybox."""
     daemon = Daemon(tmp_path_factory.mktemp("wherry"))
-    daemon.start()
+    add_bridge(BRIDGE, BRIDGE_ADDRESS)
     try:
+        daemon.start()
         daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
         yield daemon
     finally:
@@ -146,6 +148,13 @@ def daemon(shared_daemon, leaves_no_trace):
     if shared_daemon.process is None:
         shared_daemon.start()
     remove_everything(shared_daemon)
+
+
+def add_bridge(name: str, address: str) -> None:
+    """As dockerd, a bridge of another name is the administrator's to make."""
+    delete_link(name)
+    for command in (f"link add {name} type bridge", f"address add {address} dev {name}", f"link set {name} up"):
+        subprocess.run(["ip", *command.split()], check=True)
 
 
 def delete_link(name: str) -> None:

@@ -20,9 +20,9 @@ def test_output_and_exit_code_come_back(daemon):
     ("command", "code", "words"),
     [
         (["nosuchprogram"], 127, "executable file not found in $PATH"),
-        (["/etc"], 126, "permission denied"),
+        (["/etc"], 126, "is a directory"),
         (["/nosuch/path"], 127, "no such file or directory"),
-        (["sh", "-c", "kill -9 $$"], 137, ""),
+        (["/etc/passwd"], 126, "permission denied"),
         (["sh", "-c", "kill -TERM $$; sleep 1; exit 3"], 3, ""),
     ],
 )
