@@ -1,0 +1,44 @@
+"""The tests that meet cgroups pass on pure cgroup v2 too, in a small virtual machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MACHINE = Path(__file__).parent / "machine.py"
+REPOSITORY = Path(__file__).parents[2]
+SKIP = 77
+TIMEOUT_SECONDS = 540
+
+# What makes cgroups or containers; the rest does not care which version there is.
+SUITES = ("tests/linux/test_cgroup.py", "tests/libcontainer/cgroups", "tests/libcontainer/test_*.py")
+
+
+def in_guest(*command):
+    """Run a command in the guest; skips the test with the reason where there can be none."""
+    done = subprocess.run(
+        [sys.executable, MACHINE, "--timeout", str(TIMEOUT_SECONDS), "--", *command],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == SKIP:
+        pytest.skip(done.stderr.strip())
+    return done
+
+
+@pytest.mark.guest
+@pytest.mark.timeout(TIMEOUT_SECONDS + 60)
+def test_cgroups_and_containers_on_cgroup_v2():
+    suites = sorted(str(path.relative_to(REPOSITORY)) for suite in SUITES for path in REPOSITORY.glob(suite))
+    done = in_guest(sys.executable, "-m", "pytest", "-q", "-m", "not guest and not peer", *suites)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert " passed" in done.stdout
+
+
+@pytest.mark.guest
+def test_the_guest_hands_on_what_a_command_says_and_its_status():
+    done = in_guest("sh", "-c", "cat /proc/self/cgroup; exit 7")
+    assert done.returncode == 7
+    assert done.stdout.strip() == "0::/"
