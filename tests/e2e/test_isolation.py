@@ -95,7 +95,7 @@ def test_mounts_have_dockers_options(daemon):
 def test_the_hosts_mount_table_is_untouched(daemon):
     with open("/proc/self/mountinfo") as file:
         before = file.read()
-    daemon.docker("run", "-d", "--name", "m", "-v", "data:/data", "busybox", "sleep", "100")
+    daemon.docker("run", "-d", "--name", "mm", "-v", "data:/data", "busybox", "sleep", "100")
     with open("/proc/self/mountinfo") as file:
         assert file.read() == before
 
@@ -108,8 +108,8 @@ def test_dangerous_system_calls_are_refused(daemon):
 
 
 def test_inspect_shows_what_is_in_force(daemon):
-    daemon.docker("create", "--name", "i", "busybox", "true")
-    host_config = json.loads(daemon.out("inspect", "-f", "{{json .HostConfig}}", "i"))
+    daemon.docker("create", "--name", "ii", "busybox", "true")
+    host_config = json.loads(daemon.out("inspect", "-f", "{{json .HostConfig}}", "ii"))
     assert host_config["ShmSize"] == 67108864
     assert "/proc/kcore" in host_config["MaskedPaths"]
     assert host_config["LogConfig"]["Type"] == "json-file"

@@ -54,12 +54,12 @@ def test_kill_by_signal(daemon):
 
 
 def test_restart_keeps_the_files(daemon):
-    daemon.docker("run", "-d", "--name", "r", "busybox", "sh", "-c", "echo x >> /f; wc -l < /f; sleep 1000")
-    daemon.docker("restart", "-t", "0", "r")
+    daemon.docker("run", "-d", "--name", "again", "busybox", "sh", "-c", "echo x >> /f; wc -l < /f; sleep 1000")
+    daemon.docker("restart", "-t", "0", "again")
     deadline = time.monotonic() + 10
-    while daemon.out("logs", "r") != "1\n2" and time.monotonic() < deadline:
+    while daemon.out("logs", "again") != "1\n2" and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert daemon.out("logs", "r") == "1\n2"
+    assert daemon.out("logs", "again") == "1\n2"
 
 
 def test_pause_and_unpause(daemon, sleeper):
@@ -99,11 +99,11 @@ def test_rm_wants_force_for_a_running_one(daemon, sleeper):
 
 
 def test_top_and_port_and_wait(daemon):
-    daemon.docker("run", "-d", "--name", "t", "-p", "127.0.0.1::80", "busybox", "sleep", "1000")
-    assert "sleep 1000" in daemon.out("top", "t")
-    assert daemon.out("port", "t", "80").startswith("127.0.0.1:")
-    waiting = subprocess.Popen(["docker", "wait", "t"], env=daemon.environment, stdout=subprocess.PIPE, text=True)
-    daemon.docker("kill", "t")
+    daemon.docker("run", "-d", "--name", "tt", "-p", "127.0.0.1::80", "busybox", "sleep", "1000")
+    assert "sleep 1000" in daemon.out("top", "tt")
+    assert daemon.out("port", "tt", "80").startswith("127.0.0.1:")
+    waiting = subprocess.Popen(["docker", "wait", "tt"], env=daemon.environment, stdout=subprocess.PIPE, text=True)
+    daemon.docker("kill", "tt")
     assert waiting.communicate(timeout=20)[0].strip() == "137"
 
 

@@ -60,10 +60,10 @@ def test_twenty_containers_outlive_a_killed_daemon(daemon):
 
 def test_an_attached_terminal_outlives_the_daemon(daemon):
     shell = pexpect.spawn(
-        "docker", ["run", "-it", "--name", "s", "busybox", "sh"], env=daemon.environment, timeout=20, encoding="utf-8"
+        "docker", ["run", "-it", "--name", "ss", "busybox", "sh"], env=daemon.environment, timeout=20, encoding="utf-8"
     )
     shell.expect("/ # ")
-    inside = pexpect.spawn("docker", ["exec", "-it", "s", "sh"], env=daemon.environment, timeout=20, encoding="utf-8")
+    inside = pexpect.spawn("docker", ["exec", "-it", "ss", "sh"], env=daemon.environment, timeout=20, encoding="utf-8")
     inside.expect("/ # ")
     daemon.kill()
     for session in (shell, inside):
@@ -73,7 +73,7 @@ def test_an_attached_terminal_outlives_the_daemon(daemon):
     shell.sendline("exit 3")
     shell.expect(pexpect.EOF)
     inside.close(force=True)
-    assert daemon.out("wait", "s") == "3"
+    assert daemon.out("wait", "ss") == "3"
 
 
 def monitor_of(daemon, name):
@@ -85,21 +85,21 @@ def monitor_of(daemon, name):
 
 def test_a_killed_monitor_is_replaced_and_no_line_is_lost(daemon):
     script = "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done; exit 4"
-    daemon.docker("run", "-d", "--name", "m", "busybox", "sh", "-c", script)
-    while len(daemon.out("logs", "m").splitlines()) < 10:
+    daemon.docker("run", "-d", "--name", "mm", "busybox", "sh", "-c", script)
+    while len(daemon.out("logs", "mm").splitlines()) < 10:
         time.sleep(0.05)
-    os.kill(monitor_of(daemon, "m"), signal.SIGKILL)
-    assert daemon.out("wait", "m") == "4"
-    assert daemon.out("logs", "m").splitlines() == [str(number) for number in range(60)]
+    os.kill(monitor_of(daemon, "mm"), signal.SIGKILL)
+    assert daemon.out("wait", "mm") == "4"
+    assert daemon.out("logs", "mm").splitlines() == [str(number) for number in range(60)]
 
 
 def test_a_graceful_stop_is_quick_with_followers_and_leaves_containers_running(daemon):
-    daemon.docker("run", "-d", "--name", "f", "busybox", "sleep", "1000")
+    daemon.docker("run", "-d", "--name", "ff", "busybox", "sleep", "1000")
     followers = [
         subprocess.Popen(["docker", *words], env=daemon.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for words in (["logs", "-f", "f"], ["events"], ["wait", "f"])
+        for words in (["logs", "-f", "ff"], ["events"], ["wait", "ff"])
     ]
-    (pid,) = pids(daemon, ["f"])
+    (pid,) = pids(daemon, ["ff"])
     time.sleep(0.3)
     begun = time.monotonic()
     assert daemon.stop() == 0
@@ -108,18 +108,18 @@ def test_a_graceful_stop_is_quick_with_followers_and_leaves_containers_running(d
         follower.communicate(timeout=10)
     assert alive(pid)
     daemon.start()
-    assert daemon.out("ps", "-q", "--no-trunc") == daemon.out("inspect", "-f", "{{.Id}}", "f")
+    assert daemon.out("ps", "-q", "--no-trunc") == daemon.out("inspect", "-f", "{{.Id}}", "ff")
 
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_a_policy_brings_back_what_died_without_a_daemon(daemon, policy):
-    daemon.docker("run", "-d", "--name", "p", "--restart", policy, "busybox", "sleep", "1000")
-    (pid,) = pids(daemon, ["p"])
+    daemon.docker("run", "-d", "--name", "pp", "--restart", policy, "busybox", "sleep", "1000")
+    (pid,) = pids(daemon, ["pp"])
     daemon.kill()
     os.kill(int(pid), signal.SIGKILL)
     daemon.start()
     deadline = time.monotonic() + 10
-    while daemon.out("inspect", "-f", "{{.State.Running}}", "p") != "true" and time.monotonic() < deadline:
+    while daemon.out("inspect", "-f", "{{.State.Running}}", "pp") != "true" and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert daemon.out("inspect", "-f", "{{.State.Running}}", "p") == "true"
-    assert pids(daemon, ["p"]) != [pid]
+    assert daemon.out("inspect", "-f", "{{.State.Running}}", "pp") == "true"
+    assert pids(daemon, ["pp"]) != [pid]

@@ -80,8 +80,8 @@ def test_tmpfs_with_options(daemon):
 
 
 def test_what_the_host_mounts_later_is_not_seen(daemon, tmp_path):
-    daemon.docker("run", "-d", "--name", "b", "-v", f"{tmp_path}:/data", "busybox", "sleep", "100")
-    assert daemon.out("inspect", "-f", "{{(index .Mounts 0).Propagation}}", "b") == "rprivate"
+    daemon.docker("run", "-d", "--name", "bb", "-v", f"{tmp_path}:/data", "busybox", "sleep", "100")
+    assert daemon.out("inspect", "-f", "{{(index .Mounts 0).Propagation}}", "bb") == "rprivate"
 
 
 def test_volumes_from_another_container(daemon):

@@ -59,6 +59,19 @@ class Messages(list):
         return [f"{p.id}: {p.status}" if p.id else p.status for p in self if p.current < 0 and p.status]
 
 
+@pytest.fixture(autouse=True)
+def no_descriptor_is_left():
+    """A test closes what it opens, and ends what it starts."""
+    before = descriptors_and_children()
+    yield
+    assert descriptors_and_children() == before
+
+
+def descriptors_and_children():
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return len(os.listdir("/proc/self/fd")), children
+
+
 @pytest.fixture
 def library_events():
     """The events that all libraries of a test published."""
@@ -399,6 +412,8 @@ def docker():
     def run(*arguments, **options):
         environment = {**os.environ, "DOCKER_HOST": socket_path}
         return subprocess.run(["docker", *arguments], capture_output=True, env=environment, **options)
+
+    run.socket = f"{root}/d.sock"
 
     try:
         with running(command, "API listen on"):

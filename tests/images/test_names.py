@@ -48,14 +48,9 @@ async def test_a_name_is_preferred_to_the_beginning_of_an_id_and_two_candidates_
     assert find(library, short).id == second.id
     for number in range(20):
         await make("", content=b"%d" % number)
-    with pytest.raises(NotFound):
-        find(library, "") if False else find(library, _ambiguous(library))
-
-
-def _ambiguous(library):
-    """A first digit that several ids share."""
     digits = [image.id.partition(":")[2][0] for image in library.images.values()]
-    return next(digit for digit in digits if digits.count(digit) > 1)
+    with pytest.raises(NotFound):
+        find(library, next(digit for digit in digits if digits.count(digit) > 1))
 
 
 async def test_another_platform_than_the_images_is_not_found(library, make):

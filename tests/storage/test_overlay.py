@@ -101,7 +101,7 @@ def test_paths_too_long_for_one_option_still_mount(root):
 
 def test_a_full_disk_is_not_the_layers_fault(overlay, layer, fill, small_disk):
     driver = type(overlay)(small_disk / "snapshots")
-    with pytest.raises(EngineError, match="^/big: no space left on device$") as caught:
+    with pytest.raises(EngineError, match=r"^/big: no space left on device$") as caught:
         fill(driver, layer().file("big", bytes(4 << 20)), "a")
     assert caught.value.status == 500
     assert driver.sweep([]) == []

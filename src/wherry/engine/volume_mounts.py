@@ -11,7 +11,7 @@ from wherry.engine.telling import tell_volume
 from wherry.model.container import Container
 from wherry.model.errors import EngineError, InvalidParameter, NotFound, Unsupported
 from wherry.model.volume import MountPoint, Volume
-from wherry.volumes.copyup import copy_up
+from wherry.volumes.inside import copy_up
 
 
 def volumes_from(engine: Engine, container: Container) -> tuple[MountPoint, ...]:

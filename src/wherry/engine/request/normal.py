@@ -39,7 +39,7 @@ def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfi
     confined = not host_config.privileged
     return replace(
         host_config,
-        log_config=log if log.type else LogConfig(type=defaults.log_driver, config=dict(defaults.log_options)),
+        log_config=_log_config(log, defaults),
         network_mode="bridge" if host_config.network_mode in {"", "default"} else host_config.network_mode,
         restart_policy=replace(host_config.restart_policy, name=host_config.restart_policy.name or "no")
         if host_config.restart_policy != RestartPolicy()
@@ -53,6 +53,13 @@ def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfi
         masked_paths=_paths(host_config.masked_paths, defaults.masked_paths, confined=confined),
         readonly_paths=_paths(host_config.readonly_paths, defaults.readonly_paths, confined=confined),
     )
+
+
+def _log_config(said: LogConfig, defaults: Defaults) -> LogConfig:
+    """The daemon's driver unless another is said; its options fill in those of the same driver (moby logs.go)."""
+    driver = said.type or defaults.log_driver
+    options = defaults.log_options if driver == defaults.log_driver else {}
+    return LogConfig(type=driver, config={**options, **(said.config or {})})
 
 
 def _paths(said: tuple[str, ...] | None, default: tuple[str, ...], *, confined: bool) -> tuple[str, ...] | None:
