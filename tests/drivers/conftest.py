@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from wherry.drivers.driver import Birth, LogPlan, Session
+from wherry.drivers.driver import Birth, LogPlan, ProcessGone, Session
 from wherry.drivers.native import NativeDriver
 from wherry.linux import mount
 from wherry.model.ids import new_id
@@ -86,9 +86,9 @@ async def driver(tmp_path):
 async def end(driver):
     """What a test that failed left running."""
     for process in list(driver._processes.values()):
-        if not process.has_ended:
+        with contextlib.suppress(ProcessGone):
             await process.signal(signal.SIGKILL)
-            await process.wait()
+        await process.wait()
         await driver.forget(process.id)
 
 

@@ -133,7 +133,8 @@ def test_a_container_joins_anothers_network(daemon):
 
 def test_inspect_shows_the_network(daemon):
     daemon.docker("run", "-d", "--name", "nn", "busybox", "sleep", "100")
-    network = daemon.out("network", "inspect", "-f", "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}", XX
+    network = daemon.out("network", "inspect", "-f", "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}", "bridge")
+    address = daemon.out("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "nn")
     assert network == f"nn {address}/24"
     assert sorted(daemon.out("network", "ls", "--format", "{{.Name}}").split()) == ["bridge", "host", "none"]
 

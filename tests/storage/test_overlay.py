@@ -7,7 +7,7 @@ import pytest
 
 from wherry.model.errors import EngineError
 from wherry.storage import overlaymount, worker
-from wherry.storage.overlaymount import stacked
+from wherry.storage.overlaymount import stacked, why_not
 
 
 def _fs(overlay, key):
@@ -111,3 +111,12 @@ def test_a_worker_that_dies_is_told(overlay, layer, monkeypatch):
     monkeypatch.setattr(worker, "_BOOT", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(EngineError, match="the storage worker ended with -9"), overlay.extract(None) as extraction:
         extraction.apply(layer().file("x").stream())
+
+
+def test_where_overlay_cannot_work_the_kernel_says_why(root):
+    assert why_not(root) == ""
+    for name in ("lower", "upper", "work"):
+        (root / name).mkdir()
+    with stacked([root / "lower"], root / "upper", root / "work") as fd:
+        assert "overlay" in why_not(Path(f"/proc/self/fd/{fd}"))
+    assert sorted(os.listdir(root)) == ["lower", "upper", "work"]
