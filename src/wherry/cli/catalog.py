@@ -60,14 +60,14 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "volume rm": ("volume", "RM", "Remove volumes"),
 }
 
+OF_CONTAINERS = (
+    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stop",
+    "top", "unpause", "wait",
+)  # fmt: skip
+
 # Other words for the same verbs; those in a group are listed by the group's help under their first name.
 ALIASES: dict[str, str] = {
-    **{
-        f"container {verb}": verb
-        for verb in (
-            "attach create exec kill logs pause port rename restart rm run start stop top unpause wait".split()
-        )
-    },
+    **{f"container {verb}": verb for verb in OF_CONTAINERS},
     "container ls": "ps",
     "container list": "ps",
     "container ps": "ps",

@@ -9,8 +9,10 @@ from wherry.cli import reference
 from wherry.cli.errors import CommandError
 from wherry.cli.options import spec
 from wherry.cli.output import complain
+from wherry.cli.platforms import check
 from wherry.cli.verbs.pull import LATEST, fetch
 from wherry.client import containers
+from wherry.client.client import version_key
 from wherry.client.errors import NotFound
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from wherry.cli.flags import Given
     from wherry.cli.session import Session
 
+MAC_OF_ENDPOINT = (1, 44)
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 
 
@@ -35,8 +38,9 @@ def body_of(session: Session, given: Given, arguments: list[str]) -> dict[str, A
 def create(session: Session, given: Given, body: dict[str, Any]) -> str:
     """Create the container and return its ID; warnings go to the error stream."""
     image = _reference(body["Image"])
-    platform = given["platform"] or os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
+    platform = check(given["platform"] or os.environ.get("DOCKER_DEFAULT_PLATFORM", ""))
     id_file = _IdFile(given["cidfile"])
+    _fit_to(session.client.version, body)
     call = containers.create(body, name=given["name"], platform=platform)
     if image is not None and given["pull"] == ALWAYS:
         fetch(session, image, platform=platform, quiet=given["quiet"], stream=sys.stderr)
@@ -53,6 +57,14 @@ def create(session: Session, given: Given, body: dict[str, Any]) -> str:
     identifier: str = answer["Id"]
     id_file.write(identifier)
     return identifier
+
+
+def _fit_to(version: str, body: dict[str, Any]) -> None:
+    """Say things as daemons of older APIs take them: the MAC address was the container's, not the endpoint's."""
+    if version_key(version) < MAC_OF_ENDPOINT:
+        for endpoint in body["NetworkingConfig"]["EndpointsConfig"].values():
+            if endpoint.get("MacAddress"):
+                body["MacAddress"] = endpoint["MacAddress"]
 
 
 def _reference(image: str) -> reference.Reference | None:

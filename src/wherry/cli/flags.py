@@ -95,7 +95,7 @@ class Verb:
         self.details = details
 
 
-class HelpWanted(Exception):  # noqa: N818 - a wish, not an error
+class HelpWanted(Exception):
     """`--help` was typed."""
 
 
@@ -110,12 +110,11 @@ def read_bool(text: str) -> bool:
 
 def read_int(text: str) -> int:
     """Go's strconv.ParseInt with base 0: decimal, 0x, 0o, 0b, and a leading 0 for octal; 64 bits."""
-    digits = text.lstrip("+-") if text[:1] in ("+", "-") else text
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    octal = len(digits) > 1 and digits[0] == "0" and not digits.strip("01234567")
     try:
-        if len(text) - len(digits) > 1 or not digits or not digits[0].isdigit():
-            raise ValueError
-        octal = digits[0] == "0" and digits.strip("01234567") == "" and len(digits) > 1
-        value = int(digits, 8 if octal else 0) * (-1 if text[0] == "-" else 1)
+        # A second sign, or white space, would pass Python's reader.
+        value = int(digits if digits[:1].isdigit() else "", 8 if octal else 0) * (-1 if text[0] == "-" else 1)
     except ValueError:
         raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
     if not -(1 << 63) <= value < 1 << 63:

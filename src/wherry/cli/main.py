@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PROGRAM = "wherry"
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 
 GLOBAL_FLAGS = (
     Flag("config", "", STRING, "Directory of the user's settings", shown_default='"~/.docker"'),
@@ -57,9 +58,19 @@ def invoke(words: list[str]) -> int:
         complain(str(error))
         return 1
     except BrokenPipeError:
-        return 1
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        return _surprised(error)
+
+
+def _surprised(error: Exception) -> int:
+    """Tell an error that nobody foresaw, such as an answer of another shape, in one line."""
+    if os.environ.get("WHERRY_TRACEBACK"):
+        raise error
+    complain(f"{PROGRAM}: unexpected {type(error).__name__}: {error} (WHERRY_TRACEBACK=1 shows where)")
+    return 1
 
 
 def _dispatch(words: list[str]) -> int:
@@ -138,8 +149,13 @@ def _help(words: list[str]) -> int:
 
 def _no_verb(group: str, words: list[str]) -> int:
     rest = words[1:]
-    if group and (not rest or rest == ["--help"]):
+    if group and rest == ["--help"]:
         return _help([group])
+    if group and not rest:
+        from wherry.cli.usage import group_help
+
+        complain(group_help(group).rstrip("\n"))
+        return 0
     if group and rest[0].startswith("-"):
         error = UsageError(f"unknown flag: {rest[0]}" if rest[0][1:2] == "-" else _unknown_letter(rest[0]))
         raise _with_usage(error, f"{PROGRAM} {group}", "COMMAND")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC
 
 from wherry.cli.errors import CommandError
 from wherry.cli.options.quantities import duration
@@ -12,10 +13,10 @@ DIGITS = "0123456789"
 _FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
 
 
-def unix(text: str, flag: str) -> str:
+def unix(text: str, flag: str = "") -> str:
     """`10m` (ago), a date, or Unix seconds, as `seconds.nanoseconds`; "" stays "".
 
-    A date without a zone is in this computer's zone. Raises CommandError, naming `flag`.
+    A date without a zone is in this computer's zone. Raises CommandError, naming `flag` if said.
     """
     if not text:
         return ""
@@ -28,7 +29,8 @@ def unix(text: str, flag: str) -> str:
         return f"{whole}.{fraction:<09}" if fraction else whole
     found = _date(text)
     if found is None:
-        raise CommandError(f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"')
+        prefix = f'invalid value for "{flag}": ' if flag else ""
+        raise CommandError(f'{prefix}failed to parse value as time or duration: "{text}"')
     return _shown(found)
 
 
@@ -38,7 +40,7 @@ def _shown(nanoseconds: int) -> str:
 
 def _date(text: str) -> int | None:
     """Nanoseconds since 1970 of a date, None when it is none."""
-    from datetime import datetime, timezone
+    from datetime import datetime
 
     body, zone = _zone(text)
     body, dot, fraction = body.partition(".")
@@ -49,7 +51,7 @@ def _date(text: str) -> int | None:
             moment = datetime.strptime(body + zone, form + ("%z" if zone else ""))  # noqa: DTZ007 - local time is meant
         except ValueError:
             continue
-        seconds = int(moment.astimezone(timezone.utc).timestamp())
+        seconds = int(moment.astimezone(UTC).timestamp())
         return seconds * 10**9 + int(fraction[:9].ljust(9, "0"))
     return None
 

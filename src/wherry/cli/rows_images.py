@@ -50,7 +50,7 @@ def images(*, full: bool, digests: bool, usage: bool = False) -> Listing:
         "Containers": lambda it: _count(it.get("Containers", -1)),
         "VirtualSize": lambda it: size(it["Size"]),
         "SharedSize": lambda it: _size(it.get("SharedSize", -1)),
-        "UniqueSize": lambda it: _unique(it),
+        "UniqueSize": _unique,
     }
     table = TABLE_USAGE if usage else TABLE_DIGESTS if digests else TABLE
     return Listing(columns, HEADERS, table, quiet="ID", type_name="*formatter.imageContext", raw=RAW)
@@ -75,9 +75,8 @@ def _entries(image: Item, *, digests: bool) -> list[Item]:
     found: list[Item] = []
     for repository, names in tags.items():
         of_repository = known.pop(repository, None) or [NONE]
-        for tag in names:
-            for digest in of_repository if digests else [NONE]:
-                found.append(_entry(image, repository, tag, digest))
+        shown = of_repository if digests else [NONE]
+        found += [_entry(image, repository, tag, digest) for tag in names for digest in shown]
     for repository, unnamed in known.items():
         found += [_entry(image, repository, NONE, digest) for digest in (unnamed if digests else [NONE])]
     return found or [_entry(image, NONE, NONE, NONE)]

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
 # Those that tell about this process alone, that cannot be caught, or that are faults of the program itself.
 _OWN = {
@@ -37,7 +37,7 @@ class Watch:
         self._before: dict[int, Any] = {}
         self._reading = self._writing = self._wakeup_before = -1
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._reading, self._writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wakeup_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for number in self._wanted:

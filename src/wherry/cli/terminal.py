@@ -6,11 +6,11 @@ import os
 import termios
 from fcntl import ioctl
 
+from wherry.cli.errors import CommandError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-
-from wherry.cli.errors import CommandError
 
 DETACH_KEYS = "ctrl-p,ctrl-q"
 

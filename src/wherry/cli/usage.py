@@ -84,5 +84,5 @@ def _default(flag: Flag) -> str:
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:
-    width = max(max(len(name) for name, _ in rows), 11)
+    width = max([11, *(len(name) for name, _ in rows)])
     return "\n".join(f"  {name:<{width}} {text}" for name, text in rows)

@@ -23,7 +23,7 @@ class Unreachable(ClientError):
     """No daemon answers at `address`; `absent` tells that nothing listens there at all."""
 
     def __init__(self, address: str, reason: OSError | None = None, *, absent: bool = False) -> None:
-        super().__init__(f"Cannot connect to the Wherry daemon at {address}. Is the daemon running?")
+        super().__init__(f"Cannot connect to the Wherry daemon at {address}. Is the wherry daemon running?")
         self.address = address
         self.reason = reason
         self.absent = absent

@@ -131,6 +131,18 @@ def indent(text: str, unit: str = "    ", first: str = "") -> str:
     return "".join(pieces)
 
 
+def compact(text: str) -> str:
+    """`text`, which is JSON, without space between its values; they keep their spelling."""
+    pieces: list[str] = []
+    at = 0
+    while at < len(text):
+        end = _string_end(text, at) if text[at] == '"' else at + 1
+        if text[at] not in WHITESPACE:
+            pieces.append(text[at:end])
+        at = end
+    return "".join(pieces)
+
+
 def _string_end(text: str, start: int) -> int:
     """The index after the string that opens at `start`."""
     at = start + 1

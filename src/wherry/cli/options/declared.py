@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wherry.cli.errors import CommandError
 from wherry.cli.flags import BOOL, INT, LIST, STRING, Flag, Kind
-from wherry.cli.options.devices import BPS, DEVICE, IOPS, RULE, ULIMIT, WEIGHT
+from wherry.cli.options.devices import BPS, IOPS, RULE, ULIMIT, WEIGHT
 from wherry.cli.options.mounts import MOUNT
+from wherry.cli.options.networks import NETWORK
 from wherry.cli.options.quantities import BYTES, BYTES_OR_UNLIMITED, DECIMAL, DURATION, UINT, UINT16
 
 
@@ -18,19 +19,19 @@ def _attach(text: str) -> str:
 
 def _pair(text: str) -> str:
     if not text.partition("=")[0]:
-        raise ValueError(f"invalid environment variable: {text}" if text else "invalid format")
+        raise ValueError(f"invalid environment variable: {text}")
     return text
 
 
 def _label(text: str) -> str:
     if not text.partition("=")[0].strip():
-        raise ValueError(f"invalid label format: {text!r}".replace("'", '"'))
+        raise ValueError(f"invalid label '{text}': empty name")
     return text
 
 
 def _host(text: str) -> str:
     name, sign, address = text.partition("=") if "=" in text else text.partition(":")
-    if not name or not sign or not address:
+    if not name or not sign:
         raise ValueError(f"bad format for add-host: {text!r}".replace("'", '"'))
     if address != "host-gateway":
         _address(address.removeprefix("[").removesuffix("]"), f"invalid IP address in add-host: {address!r}")
@@ -46,13 +47,20 @@ def _address(text: str, words: str) -> str:
         raise ValueError(words.replace("'", '"')) from None
 
 
+def _sysctl(text: str) -> str:
+    name, equals, _ = text.partition("=")
+    if not equals or "." not in name:
+        raise ValueError(f"sysctl '{text}' is not allowed")
+    return text
+
+
 def _server(text: str) -> str:
-    return _address(text, f"{text} is not an ip address")
+    return _address(text, f"IP address is not correctly formatted: {text}")
 
 
 def _search(text: str) -> str:
     domain = text.strip()
-    if domain.strip(" .") and not all(letter.isalnum() or letter in "-._" for letter in domain):
+    if not domain or not all(letter.isalnum() or letter in "-._" for letter in domain):
         raise ValueError(f"{text} is not a valid domain")
     return domain
 
@@ -73,7 +81,7 @@ SERVERS = Kind("list", _server, gathers=True)
 ENV = Kind("list", _pair, gathers=True)
 LABELS = Kind("list", _label, gathers=True)
 MAP = Kind("map", str, gathers=True)
-NETWORK = Kind("network", str, gathers=True)
+SYSCTLS = Kind("map", _sysctl, gathers=True)
 ATTACH = Kind("list", _attach, gathers=True)
 
 SHARED = (
@@ -97,7 +105,7 @@ SHARED = (
     Flag("cpus", "", DECIMAL, "Number of CPUs, such as 1.5"),
     Flag("cpuset-cpus", "", STRING, "CPUs to run on (0-3, 0,1)"),
     Flag("cpuset-mems", "", STRING, "Memory nodes to use (0-3, 0,1)"),
-    Flag("device", "", DEVICE, "Add a device of the host (host[:container][:rwm])"),
+    Flag("device", "", LIST, "Add a device of the host (host[:container][:rwm])"),
     Flag("device-cgroup-rule", "", RULE, "Add a rule to the allowed devices (type major:minor rwm)"),
     Flag("device-read-bps", "", BPS, "Limit reading from a device (path:bytes per second)", shown_default="[]"),
     Flag("device-read-iops", "", IOPS, "Limit reading from a device (path:operations per second)", shown_default="[]"),
@@ -181,7 +189,7 @@ SHARED = (
     Flag("stop-signal", "", STRING, "Signal that stops the container"),
     Flag("stop-timeout", "", INT, "Seconds until a stopping container is killed"),
     Flag("storage-opt", "", LIST, "Option of the storage driver"),
-    Flag("sysctl", "", MAP, "Set a kernel parameter (name=value)", shown_default="map[]"),
+    Flag("sysctl", "", SYSCTLS, "Set a kernel parameter (name=value)", shown_default="map[]"),
     Flag("tmpfs", "", LIST, "Mount a tmpfs (path[:options])"),
     Flag("tty", "t", BOOL, "Give it a terminal"),
     Flag("ulimit", "", ULIMIT, "Set a resource limit (name=soft[:hard])", shown_default="[]"),

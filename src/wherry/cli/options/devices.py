@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 # The resources a container may be limited in, by docker's names (setrlimit(2) without RLIMIT_).
 ULIMITS = frozenset(
-    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
-)
+    {
+        "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
+        "rtprio", "rttime", "sigpending", "stack",
+    }
+)  # fmt: skip
 
 
 def device(text: str) -> dict[str, str]:
     """`host[:container][:permissions]` as the API has it. Raises CommandError."""
     parts = text.split(":")
+    _check(text, parts)
     source, target, permissions = parts[0], "", "rwm"
     if len(parts) == 3:
         target, permissions = parts[1], parts[2]
@@ -26,24 +30,17 @@ def device(text: str) -> dict[str, str]:
         permissions = parts[1]
     elif len(parts) == 2:
         target = parts[1]
-    if not 1 <= len(parts) <= 3:
-        raise CommandError(f"invalid device specification: {text}")
     return {"PathOnHost": source, "PathInContainer": target or source, "CgroupPermissions": permissions}
 
 
-def read_device(text: str) -> str:
-    """Check `--device`; a name such as vendor.com/class=name goes to the engine's device drivers. ValueError."""
-    if is_cdi(text):
-        return text
-    parts = text.split(":")
+def _check(text: str, parts: list[str]) -> None:
     if len(parts) > 3:
-        raise ValueError(f"bad format for path: {text}")
+        raise CommandError(f"bad format for path: {text}")
     if len(parts) == 3 and not _are_permissions(parts[2]):
-        raise ValueError(f"bad mode specified: {parts[2]}")
-    for path in parts[:2]:
-        if not path.startswith("/") and not (_are_permissions(path) and path is not parts[0]):
-            raise ValueError(f"{path} is not an absolute path")
-    return text
+        raise CommandError(f"bad mode specified: {parts[2]}")
+    target = parts[1] if len(parts) > 1 and not _are_permissions(parts[1]) else parts[0]
+    if not target.startswith("/"):
+        raise CommandError(f"{target} is not an absolute path")
 
 
 def is_cdi(text: str) -> bool:
@@ -138,7 +135,6 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-DEVICE = Kind("list", read_device, gathers=True)
 RULE = Kind("list", read_rule, gathers=True)
 WEIGHT = Kind("list", read_weight, gathers=True)
 BPS = Kind("list", read_bps, gathers=True)

@@ -43,7 +43,7 @@ MOUNT = Kind("mount", read, gathers=True)
 
 def _fields(text: str) -> list[str]:
     if not text:
-        raise ValueError("value is empty")
+        raise ValueError("EOF")
     if '"' not in text:
         return text.split(",")
     import csv
@@ -127,6 +127,13 @@ def _volume_option(mount: Mount, value: str) -> None:
     _driver_options(mount).setdefault("Options", {})[name] = text
 
 
+def _size(text: str) -> int:
+    try:
+        return size(text)
+    except ValueError:
+        raise ValueError(f"invalid value for tmpfs-size: {text}") from None
+
+
 def _octal(text: str) -> int:
     try:
         return int(text, 8)
@@ -154,7 +161,7 @@ _SETTERS: dict[str, Callable[[Mount, str], None]] = {
     "volume-label": _volume_label,
     "volume-driver": _volume_driver,
     "volume-opt": _volume_option,
-    "tmpfs-size": _in("TmpfsOptions", "SizeBytes", size),
+    "tmpfs-size": _in("TmpfsOptions", "SizeBytes", _size),
     "tmpfs-mode": _in("TmpfsOptions", "Mode", _octal),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import CommandError
+from wherry.cli.flags import Kind
 from wherry.cli.options.environment import pairs
 
 TYPE_CHECKING = False
@@ -14,38 +15,19 @@ if TYPE_CHECKING:
     Endpoint = dict[str, Any]
 
 NOT_USER_DEFINED = ("default", "bridge", "host", "none")
-# The flags that belong to the first network, and what the long form of --network calls the same.
-ADDRESS_FLAGS = ("ip", "ip6", "link-local-ip", "mac-address", "network-alias", "net-alias")
+# How docker names what is said twice.
+SHOWN = {
+    "ip": "IPv4 address",
+    "ip6": "IPv6 address",
+    "mac-address": "MAC address",
+    "alias": "alias",
+    "link-local-ip": "link-local IP addresses",
+}
 KEYS = ("name", "alias", "ip", "ip6", "mac-address", "link-local-ip", "driver-opt", "gw-priority")
 
 
-def mode_and_endpoints(given: Given) -> tuple[str, dict[str, Endpoint]]:
-    """HostConfig's NetworkMode and the endpoints by network. Raises CommandError in docker's words."""
-    wanted = [_target(text) for text in given["network"] + given["net"]] or [{"name": "default"}]
-    names = [target["name"] for target in wanted]
-    if len(wanted) > 1 and any(not _user_defined(name) and name not in ("bridge", "default") for name in names):
-        wrong = next(name for name in names if not _user_defined(name) and name not in ("bridge", "default"))
-        raise CommandError(
-            f"conflicting options: cannot attach both user-defined and non-user-defined network-modes: {wrong}"
-        )
-    _merge_flags(given, wanted[0])
-    endpoints: dict[str, Endpoint] = {}
-    for target in wanted:
-        if target["name"] in endpoints:
-            raise CommandError(f"network {target['name']!r} is specified multiple times".replace("'", '"'))
-        endpoints[target["name"]] = _endpoint(target)
-    if len(wanted) == 1 and "mac" not in wanted[0] and len(wanted[0]) == 1:
-        endpoint = endpoints[names[0]]
-        return names[0], ({names[0]: endpoint} if any(endpoint.values()) else {})
-    return names[0], endpoints
-
-
-def _user_defined(name: str) -> bool:
-    return name not in NOT_USER_DEFINED and not name.startswith("container:")
-
-
-def _target(text: str) -> dict[str, Any]:
-    """`name` or `name=x,alias=y,ip=z`."""
+def read(text: str) -> dict[str, Any]:
+    """`name` or `name=x,alias=y,ip=z`. ValueError in docker's words."""
     if "=" not in text:
         return {"name": text}
     target: dict[str, Any] = {}
@@ -53,16 +35,40 @@ def _target(text: str) -> dict[str, Any]:
         key, equals, value = field.partition("=")
         key = key.strip().lower()
         if not equals:
-            raise CommandError(f"invalid field {field}")
+            raise ValueError(f"invalid field {field}")
         if key not in KEYS:
-            raise CommandError(f"invalid field key {key}")
+            raise ValueError(f"invalid field key {key}")
         if key in ("alias", "link-local-ip", "driver-opt"):
             target.setdefault(key, []).append(value.strip())
         else:
             target[key] = value.strip()
     if not target.get("name"):
-        raise CommandError("network name/id is not specified")
+        raise ValueError("network name/id is not specified")
     return target
+
+
+NETWORK = Kind("network", read, gathers=True)
+
+
+def mode_and_endpoints(given: Given) -> tuple[str, dict[str, Endpoint]]:
+    """HostConfig's NetworkMode and the endpoints by network. Raises CommandError in docker's words."""
+    wanted = [dict(target) for target in given["network"] + given["net"]] or [{"name": "default"}]
+    names = [target["name"] for target in wanted]
+    if len({_user_defined(name) for name in names}) > 1:
+        raise CommandError("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+    _merge_flags(given, wanted[0])
+    endpoints: dict[str, Endpoint] = {}
+    for target in wanted:
+        if target["name"] in endpoints:
+            raise CommandError(f"network {target['name']!r} is specified multiple times".replace("'", '"'))
+        endpoints[target["name"]] = _endpoint(target)
+    if len(given["network"] + given["net"]) == 1 and not endpoints[names[0]]:
+        return names[0], {}  # the daemon makes an endpoint without wishes by itself
+    return names[0], endpoints
+
+
+def _user_defined(name: str) -> bool:
+    return name not in NOT_USER_DEFINED and not name.startswith("container:")
 
 
 def _merge_flags(given: Given, first: dict[str, Any]) -> None:
@@ -80,7 +86,7 @@ def _merge_flags(given: Given, first: dict[str, Any]) -> None:
             continue
         if key in first:
             flag = {"alias": "network-alias"}.get(key, key)
-            raise CommandError(f"conflicting options: cannot specify both --{flag} and per-network {key}")
+            raise CommandError(f"conflicting options: cannot specify both --{flag} and per-network {SHOWN[key]}")
         first[key] = value
     if first.get("alias") and not user_defined:
         raise CommandError("network-scoped aliases are only supported for user-defined networks")

@@ -24,10 +24,9 @@ def published(specs: list[str]) -> tuple[Ports, Bindings]:
     exposed: Ports = {}
     bindings: Bindings = {}
     for spec in specs:
-        for text in [_from_long(spec)] if "=" in spec else [spec]:
-            for port, binding in _one(text):
-                exposed[port] = {}
-                bindings.setdefault(port, []).append(binding)
+        for port, binding in _one(_from_long(spec) if "=" in spec else spec):
+            exposed[port] = {}
+            bindings.setdefault(port, []).append(binding)
     return exposed, bindings
 
 
@@ -77,7 +76,7 @@ def _one(raw: str) -> list[tuple[str, dict[str, str]]]:
     """Each port of one specification, and where it is published."""
     address, host_port, container_port = _parts(raw)
     protocol, container_port = split_protocol(container_port)
-    address = _address(address, raw)
+    address = _address(address)
     if not container_port:
         raise CommandError(f"no port specified: {raw}<empty>")
     first, last = _range_or_fail(container_port, f"invalid containerPort: {container_port}")
@@ -107,18 +106,16 @@ def _parts(raw: str) -> tuple[str, str, str]:
     return (address, host, container) if colon else ("", left, container)
 
 
-def _address(text: str, raw: str) -> str:
+def _address(text: str) -> str:
     if not text:
         return ""
     import ipaddress
 
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        parsed = ipaddress.ip_address(bare.partition("%")[0])
+        ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
         raise CommandError(f"invalid IP address: {text}") from None
-    if parsed.version == 6 and bare == text:
-        raise CommandError(f"invalid IP address: {text}" if raw.count(":") < 3 else f"invalid hostPort: {raw}")
     return bare
 
 
@@ -143,8 +140,6 @@ def _from_long(spec: str) -> str:
         raise CommandError(f"invalid protocol value: {found['protocol']}")
     if found["mode"] not in ("ingress", "host"):
         raise CommandError(f"invalid publish mode value: {found['mode']}")
-    if not found["target"]:
-        raise CommandError(f"invalid publish opts format (should be name=value but got '{spec}')")
     return f"{found['published']}:{found['target']}/{found['protocol']}"
 
 

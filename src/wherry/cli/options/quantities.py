@@ -21,18 +21,21 @@ SIGNED_MAX = (1 << 63) - 1
 
 def size(text: str) -> int:
     """Bytes in `512`, `10m`, `1.5 GiB`: units of 1024. ValueError in docker's words."""
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-    unit = text[len(number) :].strip().lower()
-    factor = 1
-    if unit and unit != "b":
-        letter, rest = unit[0], unit[1:]
-        if letter not in UNITS or rest not in ("", "b", "ib"):
-            raise ValueError(f"invalid size: '{text}'")
-        factor = 1024 ** (UNITS.index(letter) + 1)
-    whole, dot, fraction = number.partition(".")
-    if not number or (not whole and not fraction) or (whole + fraction).strip(DIGITS) or (dot and not fraction):
+    last = max((text.rfind(letter) for letter in DIGITS + ". "), default=-1)
+    if last < 0:
         raise ValueError(f"invalid size: '{text}'")
-    return int(float(number) * factor) if dot else int(whole) * factor
+    number, unit = (text[:last] if text[last] == " " else text[: last + 1]), text[last + 1 :].lower()
+    try:
+        value = float(number if number.strip() == number and "_" not in number else "")
+    except ValueError:
+        raise ValueError(f'strconv.ParseFloat: parsing "{number}": invalid syntax') from None
+    if value < 0:
+        raise ValueError(f"invalid size: '{text}'")
+    if unit in ("", "b"):
+        return int(value)
+    if unit[0] not in UNITS or unit[1:] not in ("", "b", "ib"):
+        raise ValueError(f"invalid suffix: '{text[last + 1 :]}'")
+    return int(value * 1024 ** (UNITS.index(unit[0]) + 1))
 
 
 def size_or_unlimited(text: str) -> int:
@@ -79,6 +82,12 @@ def _term(text: str, rest: str) -> tuple[str, str, str]:
 
 def cpus(text: str) -> int:
     """Billionths of a CPU in a decimal number. ValueError in docker's words."""
+    numerator, slash, denominator = text.partition("/")
+    if slash and not (numerator.strip(DIGITS) or denominator.strip(DIGITS)) and numerator and int(denominator or 0):
+        exact, rest = divmod(int(numerator) * 10**9, int(denominator))
+        if rest:
+            raise ValueError("value is too precise")
+        return exact
     whole, _, fraction = text.lstrip("+-").partition(".")
     if not (whole + fraction) or (whole + fraction).strip(DIGITS):
         raise ValueError(f"failed to parse {text} as a rational number")

@@ -26,6 +26,7 @@ def body(given: Given, arguments: list[str], proxies: dict[str, Any]) -> Body:
     exposed, bindings = ports.published(given["publish"])
     ports.exposed_only(given["expose"], exposed)
     binds, anonymous = volumes.split(given["volume"])
+    _check_mac(given["mac-address"])
     config = _config(given, arguments, exposed, anonymous)
     config["Env"] = _with_proxies(config["Env"], proxies)
     host = {
@@ -67,7 +68,6 @@ def _config(given: Given, arguments: list[str], exposed: ports.Ports, anonymous:
     }
     optional = {
         "ExposedPorts": exposed,
-        "MacAddress": _mac(given["mac-address"]),
         "StopSignal": given["stop-signal"],
         "Healthcheck": _healthcheck(given),
     }
@@ -84,9 +84,9 @@ def _entrypoint(given: Given) -> list[str] | None:
     return [""] if "entrypoint" in given.changed else None
 
 
-def _mac(text: str) -> str:
+def _check_mac(text: str) -> None:
     if not text:
-        return ""
+        return
     parts = text.split("-" if "-" in text else ":")
     try:
         right = len(parts) in (MAC_PARTS, 8, 20) and all(len(part) == 2 and int(part, 16) >= 0 for part in parts)
@@ -94,7 +94,6 @@ def _mac(text: str) -> str:
         right = False
     if not right:
         raise CommandError(f"{text} is not a valid mac address")
-    return text
 
 
 def _healthcheck(given: Given) -> Body | None:
@@ -157,9 +156,10 @@ def _host_basics(given: Given) -> Body:
 
 def _security(given: Given) -> Body:
     options, paths = security.options(given["security-opt"])
+    added, dropped = security.capabilities(given["cap-add"], given["cap-drop"])
     return {
-        "CapAdd": given["cap-add"] or None,
-        "CapDrop": given["cap-drop"] or None,
+        "CapAdd": added or None,
+        "CapDrop": dropped or None,
         "Privileged": given["privileged"],
         "SecurityOpt": options or None,
         "OomScoreAdj": given["oom-score-adj"],
@@ -174,9 +174,8 @@ def _security(given: Given) -> Body:
 
 def _mode(given: Given, flag: str, shown: str, valid: tuple[str, ...]) -> str:
     text: str = given[flag]
-    if not text or any(
-        text == mode or (mode.endswith(":") and len(text) > len(mode) and text.startswith(mode)) for mode in valid
-    ):
+    of_another = any(mode.endswith(":") and text.startswith(mode) and text != mode for mode in valid)
+    if not text or (text in valid and not text.endswith(":")) or of_another:
         return text
     raise CommandError(f"--{flag}: invalid {shown} mode")
 
@@ -211,7 +210,7 @@ def _resources(given: Given) -> Body:
         "MemorySwappiness": swappiness,
         "OomKillDisable": given["oom-kill-disable"],
         "PidsLimit": given["pids-limit"],
-        "Ulimits": given["ulimit"],
+        "Ulimits": sorted(given["ulimit"], key=lambda limit: str(limit["Name"])),
         "CpuCount": given["cpu-count"],
         "CpuPercent": given["cpu-percent"],
         "IOMaximumIOps": given["io-maxiops"],
@@ -225,10 +224,9 @@ def _resources(given: Given) -> Body:
 def _restart(text: str) -> Body:
     if not text:
         return {"Name": "", "MaximumRetryCount": 0}
-    name, colon, count = text.partition(":")
-    if not name or (colon and not count) or count.count(":"):
-        words = "no policy provided before colon" if not name else "invalid restart policy format"
-        raise CommandError(f"invalid restart policy format: {words}" if not name else words)
+    name, _, count = text.partition(":")
+    if not name:
+        raise CommandError("invalid restart policy format: no policy provided before colon")
     if count and not count.lstrip("-").isdigit():
         raise CommandError("invalid restart policy format: maximum retry count must be an integer")
     return {"Name": name, "MaximumRetryCount": int(count or 0)}

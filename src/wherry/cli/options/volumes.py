@@ -13,21 +13,15 @@ def split(specs: list[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
     anonymous: dict[str, dict[str, str]] = {}
     for spec in dict.fromkeys(specs):
         source, colon, rest = spec.partition(":")
-        _check(spec)
-        if not colon:
+        if not spec:
+            raise CommandError("invalid empty volume spec")
+        if len(spec) > 2 and any(not part for part in spec.split(":")):
+            raise CommandError(f"invalid spec: {spec}: empty section between colons")
+        # Shorter than a source, a colon and a target: a target, whatever it is.
+        if not colon or len(spec) < 3:
             anonymous[spec] = {}
         elif source.startswith("."):
             binds.append(f"{os.path.abspath(source)}:{rest}")
         else:
             binds.append(spec)
     return binds, anonymous
-
-
-def _check(spec: str) -> None:
-    parts = spec.split(":")
-    if not spec:
-        raise CommandError("invalid empty volume spec")
-    if any(not part for part in parts):
-        raise CommandError(f"invalid spec: {spec}: empty section between colons")
-    if len(parts) > 3:
-        raise CommandError(f"invalid spec: {spec}: too many colons")

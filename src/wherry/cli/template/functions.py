@@ -50,19 +50,27 @@ def truncate(text: str, length: int) -> str:
 def index(value: Any, *keys: Any) -> Any:
     """Go's index: of maps the zero value for a missing key, of lists an error outside."""
     for key in keys:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, (list, tuple, str)):
-            if not isinstance(key, int) or isinstance(key, bool):
-                raise ValueError(f"cannot index slice/array with type {type_name(key)}")
-            if not 0 <= key < len(value):
-                raise ValueError(f"index out of range: {key}")
-            value = ord(value[key]) if isinstance(value, str) else value[key]
-        elif value is None:
-            raise ValueError("index of untyped nil")
-        else:
-            raise ValueError(f"can't index item of type {type_name(value)}")
+        value = _item(value, key)
     return value
+
+
+def _item(value: Any, key: Any) -> Any:
+    if isinstance(value, dict):
+        return value[key] if key in value else _zero_of(value)
+    if value is None:
+        raise ValueError("index of untyped nil")
+    if not isinstance(value, (list, tuple, str)):
+        raise ValueError(f"can't index item of type {type_name(value)}")  # noqa: TRY004 - reported as Go's message
+    if type(key) is not int:
+        raise ValueError(f"cannot index slice/array with type {type_name(key)}")
+    if not 0 <= key < len(value):
+        raise ValueError("reflect: slice index out of range")
+    return ord(value[key]) if isinstance(value, str) else value[key]
+
+
+def _zero_of(value: dict[str, Any]) -> Any:
+    """What a map gives for a missing key: of texts the empty one, else nothing."""
+    return "" if all(isinstance(item, str) for item in value.values()) else None
 
 
 def slice_of(value: Any, *bounds: int) -> Any:

@@ -8,6 +8,7 @@ SPACES = " \t\r\n"
 WORD_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 WORD = WORD_START | frozenset("0123456789")
 NUMBER = frozenset("0123456789abcdefABCDEFxXoO._+-")
+SIGNS = (":=", "=", "|", "(", ")", ",", ".")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -76,33 +77,38 @@ def _close(text: str, at: int) -> int | None:
 
 def _token(text: str, at: int, fail: str) -> Token:
     letter = text[at]
+    following = text[at + 1 : at + 2]
     if letter in SPACES:
-        end = at
-        while text[end : end + 1] in tuple(SPACES) and _close(text, end) is None:
-            end += 1
-        return Token("space", text[at:end], at)
-    if letter == '"':
+        return _space(text, at)
+    if letter in "\"'":
         return _quoted(text, at, fail)
     if letter == "`":
-        end = text.find("`", at + 1)
-        if end < 0:
-            raise TemplateError(f"{fail}: unterminated raw quoted string")
-        return Token("string", text[at : end + 1], at, text[at + 1 : end])
-    if letter == "'":
-        return _quoted(text, at, fail)
+        return _raw_string(text, at, fail)
     if letter in WORD_START:
         return Token("word", _while(text, at, WORD), at)
-    if letter in ".$" and (letter == "$" or text[at + 1 : at + 2] in WORD_START):
+    if letter == "$" or (letter == "." and following in WORD_START):
         kind = "variable" if letter == "$" else "field"
         return Token(kind, letter + _while(text, at + 1, WORD), at)
-    if letter.isdigit() or (letter in "+-." and text[at + 1 : at + 2].isdigit()):
+    if letter.isdigit() or (letter in "+-." and following.isdigit()):
         return _number(text, at, fail)
-    if letter == ".":
-        return Token("dot", ".", at)
-    for sign in (":=", "=", "|", "(", ")", ","):
-        if text.startswith(sign, at):
-            return Token(sign, sign, at)
-    raise TemplateError(f"{fail}: unexpected {letter!r} in command")
+    sign = next((sign for sign in SIGNS if text.startswith(sign, at)), "")
+    if not sign:
+        raise TemplateError(f"{fail}: unexpected {letter!r} in command")
+    return Token("dot" if sign == "." else sign, sign, at)
+
+
+def _space(text: str, at: int) -> Token:
+    end = at
+    while text[end : end + 1] in tuple(SPACES) and _close(text, end) is None:
+        end += 1
+    return Token("space", text[at:end], at)
+
+
+def _raw_string(text: str, at: int, fail: str) -> Token:
+    end = text.find("`", at + 1)
+    if end < 0:
+        raise TemplateError(f"{fail}: unterminated raw quoted string")
+    return Token("string", text[at : end + 1], at, text[at + 1 : end])
 
 
 def _while(text: str, at: int, letters: frozenset[str]) -> str:

@@ -59,10 +59,11 @@ class Scope:
         return inner
 
 
-class Jump(Exception):  # noqa: N818 - it is a node too: `break` and `continue` leave their loop by themselves
+class Jump(Exception):
     """`{{break}}` or `{{continue}}`."""
 
     def write(self, _: Scope) -> None:
+        """Write what it stands for."""
         raise self
 
 
@@ -73,6 +74,7 @@ class Text:
         self.text = text
 
     def write(self, scope: Scope) -> None:
+        """Write what it stands for."""
         scope.write(self.text)
 
 
@@ -83,6 +85,7 @@ class Sequence:
         self.parts = parts
 
     def write(self, scope: Scope) -> None:
+        """Write what it stands for."""
         for part in self.parts:
             part.write(scope)
 
@@ -94,6 +97,7 @@ class Action:
         self.pipe = pipe
 
     def write(self, scope: Scope) -> None:
+        """Write what it stands for."""
         value = self.pipe.value(scope)
         if not self.pipe.names:
             scope.write("<no value>" if value is None else shown(value))
@@ -108,6 +112,7 @@ class Block:
         self.otherwise = otherwise
 
     def write(self, scope: Scope) -> None:
+        """Write what it stands for."""
         known = len(scope.variables)
         self.choose(scope)
         del scope.variables[known:]
@@ -121,6 +126,7 @@ class If(Block):
     """`{{if}}`: the dot stays."""
 
     def choose(self, scope: Scope) -> None:
+        """Write the body or the other."""
         (self.body if truth(self.pipe.value(scope)) else self.otherwise).write(scope)
 
 
@@ -128,6 +134,7 @@ class With(Block):
     """`{{with}}`: the dot becomes the value."""
 
     def choose(self, scope: Scope) -> None:
+        """Write the body or the other."""
         value = self.pipe.value(scope)
         if truth(value):
             self.body.write(scope.inside(value))
@@ -139,6 +146,7 @@ class Range(Block):
     """`{{range}}`: the dot becomes each item; maps go by sorted key."""
 
     def choose(self, scope: Scope) -> None:
+        """Write the body or the other."""
         value = self.pipe.value(scope, declare=False)
         pairs = _pairs(value, self.pipe.text)
         if not pairs:
@@ -182,6 +190,7 @@ class Pipeline:
         return self.commands[0].column
 
     def value(self, scope: Scope, *, declare: bool = True) -> Any:
+        """What it is worth in `scope`."""
         value: Any = NOTHING
         for command in self.commands:
             value = command.value(scope, value)
@@ -209,6 +218,7 @@ class Command:
         self.column = column
 
     def value(self, scope: Scope, piped: Any) -> Any:
+        """What it is worth in `scope`."""
         first, *rest = self.operands
         if isinstance(first, Function):
             if first.name in ("and", "or"):
@@ -250,6 +260,7 @@ class Dot:
     """`.`."""
 
     def value(self, scope: Scope) -> Any:
+        """What it is worth in `scope`."""
         return scope.dot
 
 
@@ -260,6 +271,7 @@ class Variable:
         self.name = name
 
     def value(self, scope: Scope) -> Any:
+        """What it is worth in `scope`."""
         return next((value for name, value in reversed(scope.variables) if name == self.name), None)
 
 
@@ -270,6 +282,7 @@ class Constant:
         self._value = value
 
     def value(self, _: Scope) -> Any:
+        """What it is worth in `scope`."""
         return self._value
 
 
@@ -280,6 +293,7 @@ class Function:
         self.name = name
 
     def value(self, scope: Scope) -> Any:
+        """What it is worth in `scope`."""
         return scope.functions[self.name]()
 
 
@@ -290,6 +304,7 @@ class Parenthesized:
         self.pipe = pipe
 
     def value(self, scope: Scope) -> Any:
+        """What it is worth in `scope`."""
         return self.pipe.value(scope)
 
 
@@ -303,6 +318,7 @@ class Chain:
         self.column = column
 
     def value(self, scope: Scope) -> Any:
+        """What it is worth in `scope`."""
         value = self.base.value(scope)
         for field in self.fields:
             value = self._field(scope, value, field)
@@ -316,6 +332,8 @@ class Chain:
         elif isinstance(value, dict):
             if field in value:
                 return value[field]
+            if field == "ID" and "Id" in value:
+                return value["Id"]  # Go's types spell it so, and so do users
             if scope.optional is not None and scope.optional(field):
                 return None
             problem = f'map has no entry for key "{field}"'

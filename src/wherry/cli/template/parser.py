@@ -135,6 +135,8 @@ class _Parser:
         token = self._next()
         base = self._base(token, context)
         fields: list[str] = []
+        # Go points at the second part of a chain.
+        column = self._column(self._peek().at if self._peek().kind == "field" else token.at)
         while self._peek().kind == "field":
             fields.append(self._next().text[1:])
         if token.kind == "field":
@@ -142,7 +144,7 @@ class _Parser:
         if not fields:
             return base
         written = self.text[token.at : self.tokens[self.at].at]
-        return nodes.Chain(base, fields, written.strip(), self._column(token.at))
+        return nodes.Chain(base, fields, written.strip(), column)
 
     def _base(self, token: Token, context: str) -> nodes.Operand:
         if token.kind in ("field", "dot"):

@@ -26,7 +26,7 @@ def type_name(value: Any) -> str:
     return names.get(type(value), "interface {}")
 
 
-def shown(value: Any, *, inner: bool = False) -> str:
+def shown(value: Any) -> str:
     """`value` as `%v` writes it."""
     if isinstance(value, str):
         return value
@@ -37,9 +37,9 @@ def shown(value: Any, *, inner: bool = False) -> str:
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, (list, tuple)):
-        return "[" + " ".join([shown(item, inner=True) for item in value]) + "]"
+        return "[" + " ".join([shown(item) for item in value]) + "]"
     if isinstance(value, dict):
-        return "map[" + " ".join([f"{key}:{shown(value[key], inner=True)}" for key in sorted(value)]) + "]"
+        return "map[" + " ".join([f"{key}:{shown(value[key])}" for key in sorted(value)]) + "]"
     return str(value)
 
 

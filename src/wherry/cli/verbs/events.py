@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 def _events(session: Session, given: Given, _: list[str]) -> int:
     shown = _shower(given["format"])
-    call = system.events(
-        since=unix(given["since"], "since"), until=unix(given["until"], "until"), wanted=gathered(given["filter"])
-    )
+    call = system.events(since=unix(given["since"]), until=unix(given["until"]), wanted=gathered(given["filter"]))
     for event in session.client.send(call).lines():
         line(shown(event))
     return 0
@@ -48,7 +46,7 @@ def _shower(form: str) -> Callable[[dict[str, Any]], str]:
         try:
             return template.render(_with_old_names(event))
         except TemplateError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"Error parsing format: {error}", status=64) from error
 
     return render
 

@@ -47,6 +47,7 @@ def _body(session: Session, given: Given, command: list[str]) -> dict[str, Any]:
         "Env": environment(given["env-file"], given["env"]) or None,
         "WorkingDir": given["workdir"],
         "Cmd": command,
+        "Detach": given["detach"],
     }
     if not given["detach"]:
         body["AttachStdin"] = given["interactive"]

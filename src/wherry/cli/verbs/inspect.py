@@ -105,7 +105,7 @@ def _templated(found: list[str], form: str) -> None:
     try:
         template = Template(form)
     except TemplateError as error:
-        raise CommandError(f"template parsing error: {error}") from error
+        raise CommandError(f"template parsing error: {error}", status=64) from error
     for text in found:
         try:
             emit(template.render(decode(text), optional=OPTIONAL.__contains__) + "\n")

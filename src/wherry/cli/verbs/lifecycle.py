@@ -5,8 +5,9 @@ from __future__ import annotations
 from wherry.cli.each import each
 from wherry.cli.errors import CommandError
 from wherry.cli.flags import BOOL, INT, STRING, Flag, Verb
-from wherry.cli.output import line
+from wherry.cli.output import complain, line
 from wherry.client import containers
+from wherry.client.errors import ApiError
 from wherry.client.text import decode
 
 TYPE_CHECKING = False
@@ -24,7 +25,10 @@ TIME = Flag("time", "", INT, "Deprecated: use --timeout", hidden=True)
 def _seconds(given: Given) -> int | None:
     if "timeout" in given.changed:
         return int(given["timeout"])
-    return int(given["time"]) if "time" in given.changed else None
+    if "time" not in given.changed:
+        return None
+    complain("Flag --time has been deprecated, use --timeout instead")
+    return int(given["time"])
 
 
 def _stop(session: Session, given: Given, names: list[str]) -> int:
@@ -64,7 +68,10 @@ def _rename(session: Session, _: Given, names: list[str]) -> int:
     old, new = names[0].strip(), names[1].strip()
     if not old or not new:
         raise CommandError("Error: Neither old nor new names may be empty")
-    session.client.send(containers.rename(old, new)).read()
+    try:
+        session.client.send(containers.rename(old, new)).read()
+    except ApiError as error:
+        raise CommandError(f"{error}\nError: failed to rename container named {old}") from error
     return 0
 
 

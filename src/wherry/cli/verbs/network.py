@@ -9,6 +9,7 @@ from wherry.cli.options.declared import LABELS, MAP
 from wherry.cli.options.environment import pairs
 from wherry.cli.output import complain, line
 from wherry.client import networks
+from wherry.client.errors import ApiError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,15 +46,14 @@ def _ranges(given: Given) -> list[dict[str, Any]]:
     import ipaddress
 
     ranges: dict[str, dict[str, Any]] = {text: {"Subnet": text} for text in given["subnet"]}
-    parsed = {text: ipaddress.ip_network(text, strict=False) for text in ranges}
     if not ranges and (given["ip-range"] or given["gateway"]):
         raise CommandError("every ip-range or gateway must have a corresponding subnet")
 
     def home(address: str, what: str) -> dict[str, Any]:
         first = ipaddress.ip_interface(address).ip
-        for text, subnet in parsed.items():
-            if first.version == subnet.version and first in subnet:
-                return ranges[text]
+        for text, found in ranges.items():
+            if first in ipaddress.ip_network(text, strict=False):
+                return found
         raise CommandError(f"no matching subnet for {what} {address}")
 
     try:
@@ -69,7 +69,19 @@ def _ranges(given: Given) -> list[dict[str, Any]]:
 
 
 def _rm(session: Session, given: Given, names: list[str]) -> int:
-    return each(session, names, networks.remove, ignore_absent=given["force"])
+    if not given["force"]:
+        return each(session, names, networks.remove)
+    statuses = [0]
+    for name in names:
+        try:
+            session.client.send(networks.remove(name)).read()
+            line(name)
+        except NotFound:
+            continue  # that is how it was to be
+        except ApiError as error:
+            complain(str(error))
+            statuses.append(1)
+    return max(statuses)
 
 
 def _connect(session: Session, given: Given, arguments: list[str]) -> int:

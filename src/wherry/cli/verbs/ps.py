@@ -19,7 +19,7 @@ def _ps(session: Session, given: Given, _: list[str]) -> int:
     if not form and not given["quiet"]:
         form = session.settings.get("psFormat", "")
     # Sizes cost the daemon a walk over files: asked for only where they will be shown.
-    with_size = given["size"] or "{{.Size}}" in form.replace(" ", "")
+    with_size = given["size"] or ".Size" in form or "json ." in form
     limit = 1 if given["latest"] and given["last"] < 0 else given["last"]
     call = containers.listing(all_states=given["all"], limit=limit, size=with_size, wanted=gathered(given["filter"]))
     listing = rows.containers(full=given["no-trunc"], with_size=given["size"])

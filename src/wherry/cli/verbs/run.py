@@ -14,11 +14,13 @@ from wherry.client.errors import ApiError, ClientError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from wherry.cli.flags import Given
     from wherry.cli.session import Session
     from wherry.client.client import Pending
+
+    T = TypeVar("T")
 
 FAILED = 125
 
@@ -33,10 +35,15 @@ def _print_id(identifier: str) -> int:
 
 
 def _run(session: Session, given: Given, arguments: list[str]) -> int:
-    return _reported("run", lambda: _run_container(session, given, arguments))
+    if given["detach"] and given["attach"]:
+        raise CommandError("conflicting options: cannot specify both --attach and --detach")
+    body = _reported("run", lambda: body_of(session, given, arguments))
+    if not given["detach"]:
+        check_terminal(stdin=body["AttachStdin"], tty=body["Tty"])
+    return _reported("run", lambda: _run_container(session, given, body))
 
 
-def _reported(verb: str, action: Callable[[], int]) -> int:
+def _reported(verb: str, action: Callable[[], T]) -> T:
     """Run `action`; what fails before the container runs ends with 125 and a pointer to the help."""
     try:
         return action()
@@ -46,22 +53,16 @@ def _reported(verb: str, action: Callable[[], int]) -> int:
         status = error.status if isinstance(error, CommandError) and error.status != 1 else FAILED
         if isinstance(error, ApiError):
             status = start_status(error)
-        if not str(error):
-            return status
         text = f"wherry: {error}\n\nRun 'wherry {verb} --help' for more information"
         raise CommandError(text, status=status) from error
 
 
-def _run_container(session: Session, given: Given, arguments: list[str]) -> int:
-    body = body_of(session, given, arguments)
+def _run_container(session: Session, given: Given, body: dict[str, Any]) -> int:
     if given["detach"]:
-        if given["attach"]:
-            raise CommandError("conflicting options: cannot specify both --attach and --detach")
         body.update(AttachStdin=False, AttachStdout=False, AttachStderr=False, StdinOnce=False)
         identifier = create(session, given, body)
         session.client.send(containers.start(identifier)).read()
         return _print_id(identifier)
-    check_terminal(stdin=body["AttachStdin"], tty=body["Tty"])
     keys = keys_of(session, given["detach-keys"])
     identifier = create(session, given, body)
     return _Foreground(session, given, body, identifier, keys).run()

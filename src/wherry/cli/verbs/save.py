@@ -43,8 +43,7 @@ def _to_file(path: str, pieces: Iterable[bytes]) -> None:
     temporary = f"{path}.{os.getpid()}" if not os.path.exists(path) or os.path.isfile(path) else path
     try:
         with open(temporary, "wb") as file:
-            for piece in pieces:
-                file.write(piece)
+            file.writelines(pieces)
         if temporary != target:
             os.replace(temporary, target)
     except BaseException:

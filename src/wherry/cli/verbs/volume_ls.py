@@ -42,7 +42,7 @@ def listing(*, usage: bool = False) -> Listing:
         "Labels": lambda it: labels(it.get("Labels")),
         "Label": lambda it: label_of(it.get("Labels")),
         "Links": lambda it: _usage(it, "RefCount"),
-        "Size": lambda it: _size(it),
+        "Size": _size,
         "Group": lambda _: NOT_KNOWN,
         "Availability": lambda _: NOT_KNOWN,
         "Status": lambda _: NOT_KNOWN,
