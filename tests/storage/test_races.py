@@ -16,7 +16,7 @@ import pytest
 from wherry.model.errors import Conflict
 from wherry.storage.overlay import Overlay
 
-ROUNDS = 60
+ROUNDS = 25
 _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -14,6 +14,9 @@ _NO_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY, errno.EINVAL, errno.ET
 _COPY_SIZE = 1 << 30
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
+# What opening a path by openat2(2) without symlinks says when somebody moved it away since it was listed.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
 Children = list[tuple[str, os.stat_result]]
 
 
@@ -110,8 +113,10 @@ def walk(root_fd: int) -> Iterator[tuple[str, os.stat_result]]:
 def _children_at(root_fd: int, path: str) -> Children:
     try:
         fd = open_directory(root_fd, path)
-    except (FileNotFoundError, NotADirectoryError):
-        return []  # gone since
+    except OSError as error:
+        if error.errno in GONE:
+            return []
+        raise
     try:
         return [(f"{path}/{name}" if path else name, status) for name, status in children(fd)]
     finally:

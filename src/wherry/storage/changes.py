@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
-from wherry.linux.tree import Children, children, open_directory
+from wherry.linux.tree import GONE, Children, children, open_directory
 
 ADDED = "A"
 MODIFIED = "C"
@@ -19,7 +19,6 @@ EMPTIED = "O"  # after a directory's own change: nothing that the parent has in 
 
 OPAQUE_XATTR = "trusted.overlay.opaque"
 _CAPABILITY_XATTR = "security.capability"
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class Change:
@@ -101,8 +100,10 @@ class OverlayChanges(_Walk):
         path = directory.path
         try:
             fd = open_directory(self._new, path)
-        except FileNotFoundError:
-            return  # gone since; the container may be running
+        except OSError as error:
+            if error.errno in GONE:
+                return  # the container may be running
+            raise
         try:
             entries = children(fd)
             is_opaque = directory.has_old and path != "" and _is_opaque(fd)
@@ -167,7 +168,12 @@ class TreeChanges(_Walk):
 
     @staticmethod
     def _children(root: int, path: str) -> Children:
-        fd = open_directory(root, path)
+        try:
+            fd = open_directory(root, path)
+        except OSError as error:
+            if error.errno in GONE:
+                return []  # the container may be running
+            raise
         try:
             return children(fd)
         finally:
@@ -209,7 +215,7 @@ def _lower_status(lower: int, path: str) -> os.stat_result | None:
     try:
         fd = openat2(lower, path, os.O_PATH | os.O_NOFOLLOW, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
     except OSError as error:
-        if error.errno in _NOT_THERE:
+        if error.errno in GONE:
             return None
         raise
     try:
@@ -231,10 +237,14 @@ def _looks_different(old: os.stat_result, new: os.stat_result) -> bool:
 
 
 def _capability(root: int, path: str) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    fd = openat2(root, path, flags, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
     try:
-        return os.getxattr(fd, _CAPABILITY_XATTR)
+        fd = openat2(root, path, os.O_PATH | os.O_NOFOLLOW, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    except OSError as error:
+        if error.errno in GONE:
+            return b""
+        raise
+    try:
+        return os.getxattr(f"/proc/self/fd/{fd}", _CAPABILITY_XATTR)
     except OSError as error:
         if error.errno in {errno.ENODATA, errno.EOPNOTSUPP}:
             return b""

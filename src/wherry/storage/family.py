@@ -97,7 +97,8 @@ class Family:
         place = self.root / NEW / secrets.token_hex(16)
         place.mkdir(_MODE)
         try:
-            (place / "fs").mkdir(0o755)
+            (place / "fs").mkdir()
+            (place / "fs").chmod(0o755)  # whatever the umask: it is what a container's / will be
             if parent is not None:
                 # A symlink's target is metadata, which a journal keeps whole without an fsync(2).
                 (place / "parent").symlink_to(parent)

@@ -2,11 +2,13 @@
 
 import functools
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from wherry.linux.mount import MOUNT_ATTR_RDONLY, detached, fsconfig_string, fsopen, mount_setattr
+from wherry.model.errors import EngineError
 from wherry.storage import worker
 from wherry.storage.rootfs import bind
 
@@ -48,6 +50,24 @@ def _layers(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> It
     if upper is not None:
         yield "upperdir", str(upper)
         yield "workdir", str(work)
+
+
+def why_not(directory: Path) -> str:
+    """Why overlayfs cannot keep its layers in a directory, in the kernel's words; empty when it can.
+
+    So it is on another overlay, on a network file system, or without the privilege to mount.
+    """
+    with tempfile.TemporaryDirectory(prefix="check-", dir=directory) as place:
+        lower, upper, work = (Path(place, part) for part in ("lower", "upper", "work"))
+        for path in (lower, upper, work):
+            path.mkdir()
+        (lower / "gone").touch()
+        try:
+            with stacked([lower], upper, work) as fd:
+                os.unlink("gone", dir_fd=fd)
+        except (OSError, EngineError) as error:
+            return str(error)
+    return ""
 
 
 @functools.cache

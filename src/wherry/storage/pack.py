@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from wherry.linux.tree import GONE
 from wherry.storage import tarmember as kinds
 from wherry.storage.changes import DELETED, EMPTIED, Change
 from wherry.storage.tarmember import Member
@@ -57,27 +58,33 @@ class _Packer:
     def _add_entry(self, path: bytes) -> None:
         try:
             handle = openat2(self._root, path, os.O_PATH | os.O_NOFOLLOW, resolve=_NO_FOLLOW)
-        except FileNotFoundError:
-            return  # gone since; the container may be running
+        except OSError as error:
+            if error.errno in GONE:
+                return  # the container may be running
+            raise
         try:
-            status = os.fstat(handle)
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode))
-            if kind is None:
-                return  # a socket has no form in a tar
-            member = _describe(path, kind, status)
-            if kind == kinds.REGULAR:
-                self._add_file(member, status)
-                return
-            if kind == kinds.SYMLINK:
-                member.link = os.readlink(b"", dir_fd=handle)
-            elif kind == kinds.DIRECTORY:
-                member.name += b"/"
-                member.xattrs = self._directory_xattrs(path)
+            self._add_opened(path, handle)
         finally:
             os.close(handle)
+
+    def _add_opened(self, path: bytes, handle: int) -> None:
+        status = os.fstat(handle)
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return  # a socket has no form in a tar
+        member = _describe(path, kind, status)
+        if kind in {kinds.REGULAR, kinds.DIRECTORY}:
+            member.xattrs = _read_xattrs(handle)
+        if kind == kinds.DIRECTORY:
+            member.name += b"/"
+        elif kind == kinds.SYMLINK:
+            member.link = os.readlink(b"", dir_fd=handle)
         if kind != kinds.DIRECTORY and self._is_linked(member, status):
             member.kind = kinds.HARD_LINK
-        self._write(header(member))
+        if member.kind == kinds.REGULAR:
+            self._add_file(member, handle)
+        else:
+            self._write(header(member))
 
     def _is_linked(self, member: Member, status: os.stat_result) -> bool:
         """Whether the file was written before under another name, which is then the member's link."""
@@ -89,28 +96,13 @@ class _Packer:
         member.link = first
         return True
 
-    def _add_file(self, member: Member, status: os.stat_result) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    def _add_file(self, member: Member, handle: int) -> None:
+        # The very file that was looked at: under its name there may be a device by now.
+        fd = os.open(_by_descriptor(handle), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fd = openat2(self._root, member.name, flags, resolve=_NO_FOLLOW)
-        except FileNotFoundError:
-            return
-        try:
-            member.xattrs = _read_xattrs(fd)
-            if self._is_linked(member, status):
-                member.kind = kinds.HARD_LINK
-                self._write(header(member))
-                return
             member.size = os.fstat(fd).st_size
             self._write(header(member))
             self._write_payload(fd, member.size)
-        finally:
-            os.close(fd)
-
-    def _directory_xattrs(self, path: bytes) -> dict[str, bytes]:
-        fd = openat2(self._root, path, os.O_RDONLY | os.O_DIRECTORY, resolve=_NO_FOLLOW)
-        try:
-            return _read_xattrs(fd)
         finally:
             os.close(fd)
 
@@ -155,15 +147,20 @@ def _describe(path: bytes, kind: bytes, status: os.stat_result) -> Member:
     return member
 
 
-def _read_xattrs(fd: int) -> dict[str, bytes]:
+def _by_descriptor(handle: int) -> bytes:
+    return b"/proc/self/fd/%d" % handle
+
+
+def _read_xattrs(handle: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
+    path = _by_descriptor(handle)
     try:
-        names = os.listxattr(fd)
+        names = os.listxattr(path)
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return found
         raise
     for name in names:
         if name.startswith(_XATTRS_KEPT) and not name.startswith(_XATTRS_LEFT):
-            found[name] = os.getxattr(fd, name)
+            found[name] = os.getxattr(path, name)
     return found

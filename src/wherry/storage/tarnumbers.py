@@ -64,7 +64,9 @@ def has_right_checksum(block: bytes) -> bool:
     except TarError:
         return False
     unsigned = sum(block) - sum(block[148:156]) + 8 * 32
-    return said in {unsigned, unsigned - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127)}
+    if said == unsigned:
+        return True
+    return said == unsigned - 256 * sum(1 for byte in block[:148] + block[156:] if byte > 127)
 
 
 def format_octal(value: int, width: int) -> bytes:

@@ -70,9 +70,9 @@ class Vfs:
         size = inodes = 0
         with self._pair(key) as (new, old):
             for change in TreeChanges(new, old):
-                if change.kind != DELETED and not change.descend:
-                    size += os.stat(change.path, dir_fd=new, follow_symlinks=False).st_size
-                inodes += change.kind != DELETED
+                if change.kind != DELETED:
+                    inodes += 1
+                    size += 0 if change.descend else _size(new, change.path)
         return Usage(bytes=size, inodes=inodes)
 
     @contextmanager
@@ -117,6 +117,13 @@ class Vfs:
             return
         with opened(self._family.tree(parent)) as source, opened(place / "fs") as target:
             worker.copy(source, target)
+
+
+def _size(root: int, path: str) -> int:
+    try:
+        return os.stat(path, dir_fd=root, follow_symlinks=False).st_size
+    except OSError:
+        return 0  # gone since; the container may be running
 
 
 class VfsExtraction:
