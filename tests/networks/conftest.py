@@ -54,6 +54,9 @@ class Host:
         self.address = HOST_ADDRESS
         self.neighbour_address = NEIGHBOUR_ADDRESS
 
+    def elsewhere(self, work):
+        return elsewhere(self.netns_fd, work)
+
     def links(self):
         return {found.name: found for found in link.all_links(self.route)}
 

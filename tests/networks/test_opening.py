@@ -6,12 +6,13 @@ import select
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from wherry.linux.namespaces import CLONE_NEWNET, setns
+from wherry.linux.namespaces import CLONE_NEWNET, setns, unshare
 from wherry.linux.netlink import link
 from wherry.linux.nftables import Nftables
 from wherry.model.errors import InvalidParameter, NotFound
@@ -48,6 +49,10 @@ async def test_the_bridge_takes_the_first_subnet_that_the_host_does_not_use(host
 
 def _run(*command):
     subprocess.run(command, check=True)
+
+
+def _run_with(fd, *command):
+    subprocess.run(command, check=True, pass_fds=(fd,))
 
 
 def _add_link(name, address):
@@ -190,7 +195,8 @@ async def main():
     sandbox = await networks.join(request)
     # It lives on, as a container does, and serves one more connection.
     inside = ["nsenter", f"--net=/proc/self/fd/{sandbox.netns_fd}", sys.executable, "-c", sys.argv[2]]
-    server = subprocess.Popen(inside, pass_fds=(sandbox.netns_fd, *sandbox.reservations), stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(inside, pass_fds=(sandbox.netns_fd, *sandbox.reservations), stdout=subprocess.PIPE)
+    server.stdout.readline()
     print(server.pid, msgspec.json.encode([sandbox.attachment, networks.networks()]).decode(), flush=True)
     await asyncio.sleep(3600)
 
@@ -199,6 +205,7 @@ asyncio.run(main())
 SERVER = """
 import socket
 server = socket.create_server(("0.0.0.0", 80))
+print("ready", flush=True)
 for _ in range(2):
     connection, peer = server.accept()
     connection.sendall(b"hello from inside")
@@ -232,15 +239,8 @@ async def test_a_killed_daemons_container_is_served_on_and_its_spare_namespaces_
 
 
 def _read(address):
-    # A server that has just been started may not listen yet, and only then refuses.
-    for _ in range(1000):
-        try:
-            with socket.create_connection((address, 8080), timeout=10) as client:
-                if answer := client.recv(100):
-                    return answer
-        except ConnectionRefusedError:
-            os.sched_yield()
-    raise AssertionError("nobody listens")
+    with socket.create_connection((address, 8080), timeout=10) as client:
+        return client.recv(100)
 
 
 async def test_a_link_that_somebody_else_put_on_our_bridge_stays(host, daemon):
@@ -324,15 +324,41 @@ async def test_forwarding_is_switched_on_unless_the_administrator_does_not_want_
     assert Path(forwarding).read_text() == "1\n"
 
 
-async def test_hardware_is_not_routed_to_hardware_because_of_us(host, networks, containers, serve, say):
+@pytest.fixture
+def behind(host):
+    """A namespace behind a second link of the host, which routes back through it."""
+    _run("ip", "link", "add", "second", "type", "veth", "peer", "name", "inner")
+    with ExitStack() as undo:
+        fd = host.elsewhere(_unshared)
+        undo.callback(os.close, fd)
+        _run("ip", "address", "add", "203.0.113.1/24", "dev", "second")
+        _run("ip", "link", "set", "second", "up")
+        _run_with(fd, "ip", "link", "set", "inner", "netns", f"/proc/self/fd/{fd}")
+        commands = "ip address add 203.0.113.2/24 dev inner; ip link set inner up; ip route add default via 203.0.113.1"
+        _run_with(fd, "nsenter", f"--net=/proc/self/fd/{fd}", "sh", "-ec", commands)
+        yield fd
+
+
+def _unshared():
+    unshare(CLONE_NEWNET)
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+async def test_hardware_is_not_routed_to_hardware_because_of_us(host, behind, networks, containers, serve, say):
+    serve(behind, 9000)
+    assert await say(host.neighbour_fd, "203.0.113.2", 9000) == f"{host.neighbour_address}:hello"
+    # Here all links are made by software; the rule is the same.
     firewall = networks._ground.firewall
     firewall.uplinks = ("uplink", "second")
     firewall.apply()
-    assert set(firewall.found_uplinks()) == {"uplink", "second"}
     # It is kept by the next start, which finds forwarding on already.
     await networks.open([])
     assert set(firewall.found_uplinks()) == {"uplink", "second"}
-    assert {found.kind for found in host.links().values() if found.name == "uplink"} == {"veth"}
+    with pytest.raises(OSError):
+        await say(host.neighbour_fd, "203.0.113.2", 9000, seconds=0.3)
+    # Containers are routed all the same.
+    sandbox = await containers(networks)
+    assert await say(sandbox.netns_fd, "203.0.113.2", 9000) == "203.0.113.1:hello"
 
 
 async def test_a_thousand_endpoints_are_adopted(host, daemon, containers):
