@@ -40,7 +40,7 @@ class Attachment:
     """What one attached session is, besides its connection.
 
     `resize` makes the call that tells rows and columns; `kill` the call that forwards a signal, or None when
-    signals are this program's own business.
+    signals are this program's own business. Set, `redraws` makes the program draw its screen at the start.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Attachment:
         self._resize = resize
         self._kill = kill
         self._outputs = outputs
+        self.redraws = False
 
     def run(self, connection: Connection, started: Callable[[], None] | None = None) -> bool:
         """Copy streams until the other side ends; False when the user detached.
@@ -91,6 +92,10 @@ class Attachment:
         if not self._tty:
             return
         rows, columns = terminal.size(sys.stdout.fileno())
+        if rows and columns and self.redraws:
+            # A program draws its screen again when the size changes; here it must, for a screen that knows nothing.
+            self._quietly(self._resize(rows + 1, columns + 1))
+            self.redraws = False
         if rows and columns:
             self._quietly(self._resize(rows, columns))
 

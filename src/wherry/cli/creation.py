@@ -10,7 +10,7 @@ from wherry.cli.errors import CommandError
 from wherry.cli.options import spec
 from wherry.cli.output import complain
 from wherry.cli.platforms import check
-from wherry.cli.verbs.pull import LATEST, fetch
+from wherry.cli.pulling import LATEST, fetch
 from wherry.client import containers
 from wherry.client.client import version_key
 from wherry.client.errors import NotFound

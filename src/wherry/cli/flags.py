@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from wherry.cli.session import Session
-
 
 class Kind:
     """What a flag takes: its name in help, a reader that raises ValueError, whether it gathers values."""
@@ -73,7 +71,7 @@ class Given:
 class Verb:
     """A verb of the command line: how it is used, its flags, how many arguments, and what runs it.
 
-    `run` returns the program's exit status. `arguments_max` None means any number.
+    `run` is given the session and returns the program's exit status. `arguments_max` None means any number.
     """
 
     __slots__ = ("arguments_max", "arguments_min", "details", "flags", "interspersed", "run", "usage")
@@ -81,7 +79,7 @@ class Verb:
     def __init__(
         self,
         usage: str,
-        run: Callable[[Session, Given, list[str]], int],
+        run: Callable[[Any, Given, list[str]], int],
         *flags: Flag,
         arguments: tuple[int, int | None] = (0, 0),
         interspersed: bool = True,

@@ -32,6 +32,7 @@ def _attach(session: Session, given: Given, names: list[str]) -> int:
         resize=lambda rows, columns: containers.resize(identifier, rows=rows, columns=columns),
         kill=(lambda signal: containers.kill(identifier, signal=signal)) if given["sig-proxy"] else None,
     )
+    attachment.redraws = True
     call = containers.attach(identifier, stdin=stdin, stdout=True, stderr=True, detach_keys=keys)
     if not attachment.run(session.client.hijack(call)):
         raise CommandError("read escape sequence")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wherry.cli.attached import DETACHED, Attachment, check_terminal, keys_of, start_status, status_of
+from wherry.cli.attached import Attachment, check_terminal, keys_of, start_status, status_of
 from wherry.cli.creation import body_of, create
 from wherry.cli.errors import CommandError, UsageError
 from wherry.cli.flags import BOOL, STRING, Flag, Verb
 from wherry.cli.options.declared import SHARED
-from wherry.cli.output import complain, line
+from wherry.cli.output import line
 from wherry.client import containers
 from wherry.client.errors import ApiError, ClientError
 
@@ -101,8 +101,7 @@ class _Foreground:
             )
         )
         if not attachment.run(connection, self._start):
-            complain(DETACHED)
-            return 0
+            return 0  # detached: the container goes on
         assert self._waiting is not None
         return status_of(self._waiting.json())
 

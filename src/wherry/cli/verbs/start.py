@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli.attached import DETACHED, Attachment, check_terminal, keys_of, status_of
+from wherry.cli.attached import Attachment, check_terminal, keys_of, status_of
 from wherry.cli.errors import CommandError
 from wherry.cli.flags import BOOL, STRING, Flag, Verb
 from wherry.cli.output import complain, line
@@ -61,8 +61,7 @@ def _attached(session: Session, given: Given, name: str) -> int:
     )
     call = containers.attach(identifier, stdin=stdin, stdout=True, stderr=True, detach_keys=keys)
     if not attachment.run(session.client.hijack(call), begin):
-        complain(DETACHED)
-        return 0
+        return 0  # detached: the container goes on
     return status_of(waiting[0].json())
 
 
