@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -21,8 +22,8 @@ from wherry.api.versions import served_version, split_version
 from wherry.engine.engine import Engine
 from wherry.model.errors import EngineError, NotFound
 
-# What streams, such as `logs -f`, may take to end when the daemon does (twice this at most), and verbs to finish.
-STREAMS_END_SECONDS = 0.4
+# What the last answers may take to leave when the daemon ends (twice this at most), and verbs to finish.
+ANSWERS_END_SECONDS = 0.4
 VERBS_END_SECONDS = 15.0
 BACKLOG = 4096
 
@@ -42,7 +43,8 @@ class Server:
         self._verbs_end_seconds = verbs_end_seconds
         self._verbs = Verbs(group)
         self._listeners: list[asyncio.Server | TlsFront] = []
-        self._connections = Connections(self._handle)
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._connections = Connections(self._track)
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve a listening socket, which from now on is the server's."""
@@ -62,12 +64,25 @@ class Server:
         for listener in self._listeners:
             if not isinstance(listener, TlsFront):
                 listener.close()
-        self._connections.pre_shutdown()
-        await self._connections.shutdown(STREAMS_END_SECONDS)
+        for request in self._requests:
+            if not self._verbs.is_awaited_by(request):
+                request.cancel()
         await self._verbs.finish(self._verbs_end_seconds)
+        self._connections.pre_shutdown()
+        await self._connections.shutdown(ANSWERS_END_SECONDS)
         for listener in self._listeners:
             if isinstance(listener, TlsFront):
                 listener.close()
+
+    async def _track(self, request: BaseRequest) -> StreamResponse:
+        """Know what is being answered, so that streams can be ended."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._requests.add(task)
+        try:
+            return await self._handle(request)
+        finally:
+            self._requests.discard(task)
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         try:

@@ -17,6 +17,7 @@ class Verbs:
         """Verbs become tasks of this group; none of them ever fails in it."""
         self._group = group
         self._running: set[asyncio.Task[None]] = set()
+        self._callers: set[asyncio.Task[Any] | None] = set()
 
     async def run(self, verb: Coroutine[Any, Any, T]) -> T:
         """Run a verb and give its result. A caller that is cancelled leaves it running."""
@@ -24,7 +25,16 @@ class Verbs:
         task = self._group.create_task(_settle(verb, outcome))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return await outcome
+        caller = asyncio.current_task()
+        self._callers.add(caller)
+        try:
+            return await outcome
+        finally:
+            self._callers.discard(caller)
+
+    def is_awaited_by(self, task: asyncio.Task[Any]) -> bool:
+        """Whether that task waits for a verb's result."""
+        return task in self._callers
 
     async def finish(self, seconds: float) -> None:
         """Wait that long for the running verbs; cancel those that are not done then."""

@@ -17,6 +17,7 @@ from wherry.images.history import history
 from wherry.images.import_ import DEFAULT_MESSAGE, ImportRequest, import_image
 from wherry.images.list import list_images, shared_bytes
 from wherry.images.load import load
+from wherry.images.naming import parse_wanted_platform
 from wherry.images.progress import Report
 from wherry.images.pull import pull
 from wherry.images.push import push
@@ -119,7 +120,8 @@ async def tag_one(call: Call) -> StreamResponse:
 @routes.route("GET", "/images/{name}/json")
 async def inspect_one(call: Call) -> StreamResponse:
     """`docker image inspect`."""
-    image = find(call.engine.library, call.name)
+    platform = _json_platform(call) if call.version >= (1, 49) else ""
+    image = find(call.engine.library, call.name, platform=parse_wanted_platform(platform))
     storage = call.engine.storage
     data = storage.describe(image.chain_id) if image.chain_id and storage.exists(image.chain_id) else {}
     return answer(image_view(image, call.version, graph_driver=storage.name, graph_data=data))

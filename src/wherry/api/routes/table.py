@@ -1,12 +1,12 @@
 """All routes in one table."""
 
-from wherry.api.routes import containers, execs, images, networks, refused, streams, system, volumes
+from wherry.api.routes import containers, disk_usage, execs, images, networks, refused, streams, system, volumes
 from wherry.api.routing import RouteTable
 
 
 def all_routes() -> RouteTable:
     """What the daemon serves."""
     table = RouteTable()
-    for each in (refused, containers, streams, execs, images, networks, volumes, system):
+    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system):
         table.include(each.routes)
     return table

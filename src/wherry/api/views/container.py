@@ -32,7 +32,7 @@ def summary_view(summary: Summary, *, now_ns: int) -> dict[str, Any]:
         "Status": status_words(container.state, now_ns=now_ns),
         "HostConfig": _summary_host_config(container),
         "NetworkSettings": {"Networks": networks_view(container)},
-        "Mounts": [mount_view(mount) for mount in container.mounts],
+        "Mounts": mounts_view(container),
     }
 
 
@@ -61,7 +61,7 @@ def inspection_view(inspection: Inspection, *, sandbox_key: str) -> dict[str, An
         "HostConfig": host_config_view(container.host_config),
         "GraphDriver": {"Data": inspection.graph_data or None, "Name": inspection.graph_driver},
         **_sizes(inspection.sizes, omit_zero=False),
-        "Mounts": [mount_view(mount) for mount in container.mounts],
+        "Mounts": mounts_view(container),
         "Config": config_view(container.config),
         "NetworkSettings": network_settings_view(container, sandbox_key=sandbox_key),
     }
@@ -108,8 +108,14 @@ def status_words(state: State, *, now_ns: int) -> str:
             return ""
 
 
-def mount_view(mount: MountPoint) -> dict[str, Any]:
-    """One of a container's `Mounts`."""
+def mounts_view(container: Container) -> list[dict[str, Any]]:
+    """A container's `Mounts`. What `--tmpfs` asked for stands in HostConfig only, as with dockerd."""
+    hidden = container.host_config.tmpfs or {}
+    shown = (mount for mount in container.mounts if mount.kind != "tmpfs" or mount.destination not in hidden)
+    return [_mount_view(mount) for mount in shown]
+
+
+def _mount_view(mount: MountPoint) -> dict[str, Any]:
     return {
         "Type": mount.kind,
         **({"Name": mount.name} if mount.name else {}),

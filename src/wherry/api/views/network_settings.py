@@ -40,7 +40,8 @@ def network_settings_view(container: Container, *, sandbox_key: str) -> dict[str
 
 def networks_view(container: Container) -> dict[str, Any]:
     """A container's place on each of its networks, by the network's name."""
-    asked = container.networking.endpoints_config or {}
+    wishes = container.networking.endpoints_config or {}
+    asked = {_named(name): wish for name, wish in wishes.items()}
     found = {endpoint.network_name: endpoint for endpoint in _endpoints(container)}
     names = [*found, *(name for name in asked if name not in found)]
     if not names and (mode := _own_network(container)):
@@ -69,7 +70,12 @@ def _own_network(container: Container) -> str:
     mode = container.host_config.network_mode
     if mode.startswith("container:"):
         return ""
-    return _DEFAULT_NETWORK if mode in {"", "default"} else mode
+    return _named(mode)
+
+
+def _named(network: str) -> str:
+    """The command line says `default` for whatever the default network is."""
+    return _DEFAULT_NETWORK if network in {"", "default"} else network
 
 
 def _endpoint_view(asked: EndpointRequest | None, found: Endpoint) -> dict[str, Any]:
