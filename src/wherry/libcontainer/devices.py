@@ -44,7 +44,8 @@ def wanted(spec: Spec) -> tuple[Device, ...]:
 def needs_setup(mounts: Iterable[Mount]) -> bool:
     """Whether /dev is ours to fill: not when somebody else's directory is mounted there, as runc has it."""
     return not any(
-        os.path.normpath(mount.destination) == "/dev" and (mount.type == "bind" or {"bind", "rbind"} & {*mount.options})
+        os.path.normpath("/" + mount.destination.lstrip("/")) == "/dev"
+        and (mount.type == "bind" or {"bind", "rbind"} & {*mount.options})
         for mount in mounts
     )
 

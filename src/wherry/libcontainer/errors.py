@@ -21,8 +21,11 @@ class BirthError(OSError):
     """A process that never came to run the user's program. `str(error)` is what runc would say.
 
     `stage` names what was being done and `subject` to what; `exit_code` is dockerd's: 127 when something was not
-    found, 126 when it cannot be executed, entered or is of the wrong kind, 128 for everything else.
+    found, 126 when it cannot be executed, entered or is of the wrong kind, 128 for everything else. `is_from_init`
+    when the new process itself met it.
     """
+
+    is_from_init = False
 
     def __init__(self, stage: str, number: int, subject: str = "", message: str = "", exit_code: int = 0) -> None:
         super().__init__(number, message)
@@ -57,7 +60,9 @@ def at(stage: str, error: BaseException, subject: str = "") -> BirthError:
 def _words(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.errno is None:
         return str(error) or type(error).__name__
-    text = error.strerror or reason(error.errno)
+    text = error.strerror or ""
+    if text == os.strerror(error.errno):
+        text = reason(error.errno)
     # Our own system calls put call and subject into strerror; Python's have the file name beside it.
-    name = f"{error.filename}: " if error.filename else ""
+    name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return name + text

@@ -94,9 +94,12 @@ def become(process: Process, *, ids_are_mapped: bool) -> None:
         _set_groups(user.additional_gids, may_be_denied=ids_are_mapped)
         credentials.set_gid(user.gid)
         credentials.set_uid(user.uid)
-        sets.apply(wanted)
     except (OSError, ValueError) as error:
         raise at("unable to set up the user", error) from None
+    try:
+        sets.apply(wanted)
+    except (OSError, ValueError) as error:
+        raise at("unable to apply caps", _bare(error) if isinstance(error, OSError) else error) from None
     os.umask(0o022 if user.umask is None else user.umask)
 
 

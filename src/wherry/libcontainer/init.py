@@ -153,12 +153,10 @@ def _build_root(womb: Womb) -> list[int]:
 
 def _mount_all(womb: Womb) -> list[int]:
     root_fd, late = womb.plan.rootfs_fd, []
-    waiting = list(womb.plan.mounts)
-    for mount in womb.plan.spec.mounts:
-        moved = next((pair for pair in waiting if pair[0] == mount.destination), None)
-        if moved is not None:
-            waiting.remove(moved)
-            rootfs.place(root_fd, mount, moved[1])
+    descriptors = _pair_up(womb.plan)
+    for place, mount in enumerate(womb.plan.spec.mounts):
+        if place in descriptors:
+            rootfs.place(root_fd, mount, descriptors[place])
             continue
         if not is_made_inside(mount):
             raise BirthError("mount", 22, mount.destination, f"no descriptor came for the mount on {mount.destination}")
@@ -169,6 +167,20 @@ def _mount_all(womb: Womb) -> list[int]:
         if sealed is not None:
             late.append(sealed)
     return late
+
+
+def _pair_up(plan: Plan) -> dict[int, int]:
+    """Which of the spec's mounts each descriptor is for; of two on one destination, one that is not made inside."""
+    mounts, found = plan.spec.mounts, dict[int, int]()
+    for destination, fd in plan.mounts:
+        places = [
+            place for place, mount in enumerate(mounts) if mount.destination == destination and place not in found
+        ]
+        if not places:
+            raise BirthError("mount", 22, destination, f"the spec has no mount on {destination} for a descriptor")
+        places.sort(key=lambda place: is_made_inside(mounts[place]))
+        found[places[0]] = fd
+    return found
 
 
 def _open_terminal(womb: Womb) -> int:

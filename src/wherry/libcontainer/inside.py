@@ -11,6 +11,7 @@ from wherry.linux import files
 from wherry.linux import mount as kernel
 from wherry.oci.runtime import Mount
 
+_COPY_BYTES = 1 << 30
 _LABELLED = frozenset({"tmpfs", "devpts", "mqueue"})
 
 
@@ -112,7 +113,7 @@ def _copy_file(source: int, target: int, name: str) -> None:
     below = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
     above = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=target)
     try:
-        while os.copy_file_range(below, above, 1 << 30):
+        while os.sendfile(above, below, None, _COPY_BYTES):
             pass
     finally:
         os.close(below)

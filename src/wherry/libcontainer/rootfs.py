@@ -63,7 +63,7 @@ def place(root_fd: int, mount: Mount, mount_fd: int) -> None:
     except OSError as error:
         raise at(_mounting(mount), error, mount.destination) from None
     try:
-        _check_proc(mount, target, mount_fd)
+        _check(mount, target, mount_fd)
         kernel.move_mount(mount_fd, "", dir_fd=target)
     except OSError as error:
         raise at(_mounting(mount), error, mount.destination) from None
@@ -170,9 +170,11 @@ def _open_existing(root_fd: int, path: str) -> int | None:
 
 
 def _open_target(root_fd: int, mount: Mount, mount_fd: int) -> int:
-    path = os.path.normpath("/" + mount.destination)
+    path = _cleaned(mount.destination)
     if path == "/":
         raise OSError(errno.EINVAL, "the root itself cannot be mounted over")
+    if path.startswith("/proc/") and path not in _COVERABLE:
+        raise OSError(errno.EPERM, f'"{path}" cannot be mounted because it is inside /proc')
     is_directory = stat.S_ISDIR(os.fstat(mount_fd).st_mode)
     make = files.make_directory_inside if is_directory else files.make_file_inside
     # The names /proc and /sys must be what they say, or whoever writes there later would write elsewhere.
@@ -183,17 +185,30 @@ def _open_target(root_fd: int, mount: Mount, mount_fd: int) -> int:
         if is_kernel_tree and error.errno in (errno.ELOOP, errno.ENOTDIR):
             words = f'filesystem "{mount.type}" must be mounted on ordinary directory'
             raise OSError(error.errno, words) from None
+        if error.errno == errno.ENOTDIR:
+            raise _wrong_kind(mount) from None
         raise
 
 
-def _check_proc(mount: Mount, target: int, mount_fd: int) -> None:
-    """Refuse to cover parts of procfs: /proc/self/attr and the like must stay what they are. Raises OSError."""
-    path = os.path.normpath("/" + mount.destination)
+def _check(mount: Mount, target: int, mount_fd: int) -> None:
+    """Refuse to cover parts of procfs, by whatever way they were reached, and a directory by a file. Raises OSError."""
+    path = _cleaned(mount.destination)
+    if stat.S_ISDIR(os.fstat(target).st_mode) != stat.S_ISDIR(os.fstat(mount_fd).st_mode):
+        raise _wrong_kind(mount)
     if path == "/proc":
         if mount.type != "proc" and files.filesystem_type(mount_fd) != files.PROC_SUPER_MAGIC:
             raise OSError(errno.EPERM, f'"{path}" cannot be mounted because it is not of type proc')
     elif path not in _COVERABLE and files.filesystem_type(target) == files.PROC_SUPER_MAGIC:
         raise OSError(errno.EPERM, f'"{path}" cannot be mounted because it is inside /proc')
+
+
+def _wrong_kind(mount: Mount) -> OSError:
+    return OSError(errno.ENOTDIR, f"mount {mount.source or mount.type}:{mount.destination}: not a directory")
+
+
+def _cleaned(destination: str) -> str:
+    # Two slashes at the beginning would be kept: POSIX gives them a meaning of their own.
+    return os.path.normpath("/" + destination.lstrip("/"))
 
 
 def _mounting(mount: Mount) -> str:

@@ -50,6 +50,8 @@ def failure(number: int, call: str, subject: object = "", reason: str = "") -> O
     """An OSError (of the fitting subclass) that names the call, its subject and, when known, the kernel's own words."""
     what = f"{call} {subject}" if subject != "" else call
     text = os.strerror(number)
+    # In lower case, as Go's programs print it: clients match these words.
+    text = text[:1].lower() + text[1:]
     return OSError(number, f"{what}: {text} ({reason})" if reason else f"{what}: {text}")
 
 

@@ -198,7 +198,8 @@ def _failing_as(verb: str) -> Iterator[None]:
     try:
         yield
     except BirthError as error:
-        raise CommandError(f"wherry-runtime {verb} failed: unable to start container process: {error}") from None
+        words = f"error during container init: {error}" if error.is_from_init else str(error)
+        raise CommandError(f"wherry-runtime {verb} failed: unable to start container process: {words}") from None
     except CommandError as error:
         raise CommandError(f"wherry-runtime {verb} failed: {error}", error.exit_code) from None
     except OSError as error:

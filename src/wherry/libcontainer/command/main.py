@@ -36,6 +36,7 @@ _REFUSED = {
     "events": "events is not supported by wherry-runtime: read the container's cgroup",
 }
 # These take the user's program or ps(1)'s options after the id, flags of theirs included.
+_GIVES_BIRTH = frozenset(("create", "run", "exec"))
 _ENDS_AT_ID = frozenset(("exec", "ps"))
 
 
@@ -67,6 +68,8 @@ def _run(settings: Settings, verb: str, words: list[str]) -> int:
         raise CommandError(_REFUSED[verb])
     if verb not in _VERBS:
         raise CommandError(f"No help topic for '{verb}'", 3)
+    if verb in _GIVES_BIRTH and os.geteuid() == 0:
+        _seal()
     module_name, function, flags_name, usage, about, least, most = _VERBS[verb]
     module = import_module(f"wherry.libcontainer.command.{module_name}")
     flags: tuple[Flag, ...] = (*(getattr(module, flags_name) if flags_name else ()), Flag(("help", "h"), "show help"))
@@ -85,6 +88,14 @@ def _run(settings: Settings, verb: str, words: list[str]) -> int:
     settings.log.debug(f"{verb} {' '.join(words)}")
     result: int = getattr(module, function)(settings, arguments)
     return result
+
+
+def _seal() -> None:
+    from wherry.libcontainer.sealing import execute_sealed  # noqa: PLC0415 - only these verbs pay for it
+    from wherry.linux.prctl import set_name  # noqa: PLC0415
+
+    execute_sealed()
+    set_name(b"wherry-runtime")
 
 
 def _open_stdio() -> None:
