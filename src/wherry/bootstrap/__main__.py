@@ -1,0 +1,5 @@
+"""`python -m wherry.bootstrap` is `wherryd`."""
+
+from wherry.bootstrap.main import main
+
+main()
