@@ -39,11 +39,13 @@ async def raw_server(answer):
     """A server below HTTP: `answer` gets the first line, and gives the bytes to send before hanging up."""
 
     async def serve(reader, writer):
-        first = await reader.readline()
-        while (await reader.readline()).strip():
-            pass
-        writer.write(answer(first.split()[1].decode()))
-        await writer.drain()
+        first = await reader.readexactly(1)
+        if first != b"\x16":  # the beginning of TLS, which is hung up on
+            method, path, _ = (first + await reader.readline()).decode().split()
+            while (await reader.readline()).strip():
+                pass
+            head, separator, body = answer(path).partition(b"\r\n\r\n")
+            writer.write(head + separator + (body if method == "GET" else b""))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -204,12 +206,11 @@ async def test_a_daemon_killed_in_the_middle_leaves_nothing_half_there_and_the_n
     library = make_library("killed")
     assert library.images.values() == []
     assert library.tags.values() == []
-    assert len(library.content.unfinished()) == 1
+    assert json.loads(fake.manifests["x", "1"][1])["layers"][1]["digest"] in library.content.unfinished()
     library.storage.sweep(library.wanted_layers())
     is_whole(library)
     await pull(library, f"{fake.host}/x:1")
     is_whole(library)
-    resumed = [headers["Range"] for _, _, headers in fake.requests if "Range" in headers]
-    assert len(resumed) == 1
-    assert int(resumed[0][6:-1]) >= 1_048_576
+    resumed = [int(headers["Range"][6:-1]) for _, _, headers in fake.requests if "Range" in headers]
+    assert max(resumed) >= 1_048_576
     assert Path(library.content.path(library.images.values()[0].layers[1].blob)).read_bytes() == layers[1]

@@ -46,7 +46,7 @@ async def test_a_name_is_preferred_to_the_beginning_of_an_id_and_two_candidates_
     short = first.id.partition(":")[2][:6]
     second = await make(short, content=b"2")
     assert find(library, short).id == second.id
-    for number in range(20):
+    for number in range(17):
         await make("", content=b"%d" % number)
     digits = [image.id.partition(":")[2][0] for image in library.images.values()]
     with pytest.raises(NotFound):

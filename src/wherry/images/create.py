@@ -1,16 +1,15 @@
-"""New images out of parts: a layer's tar, a configuration, the image it stands on. For import, load and commit."""
+"""New images out of parts: a layer's tar and a configuration."""
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import msgspec
 
-from wherry.images.compression import Cancelled, Compression, Plain, detect
+from wherry.images.compression import Cancelled, Compression, Plain, detect, detect_file
 from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library
-from wherry.images.progress import Report, ignore
+from wherry.images.progress import ignore
 from wherry.images.registering import keep
 from wherry.images.unpacking import plan_layers, unpack
 from wherry.model.config import Config
@@ -31,14 +30,11 @@ class StoredLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An image to be made. `created` is RFC 3339; `layer` None for a change of configuration alone."""
+    """An image of one layer to be made; `created` is RFC 3339, without `platform` it is this machine's."""
 
     config: Config
+    layer: StoredLayer
     created: str
-    layer: StoredLayer | None = None
-    base: Image | None = None
-    created_by: str = ""
-    author: str = ""
     comment: str = ""
     platform: Platform | None = None
 
@@ -89,58 +85,34 @@ def plain_reader(library: Library, file: BinaryIO, cancelled: threading.Event | 
 def diff_id_of(library: Library, blob: str, cancelled: threading.Event | None = None) -> str:
     """The digest of a blob's plain bytes. Blocks. Raises InvalidParameter."""
     with library.content.open(blob) as file:
+        if detect_file(file) is Compression.NONE and blob.startswith("sha256:"):
+            return blob
         return plain_reader(library, file, cancelled).drain()
 
 
-async def create(library: Library, draft: Draft, report: Report = ignore) -> Image:
-    """Make the image that a draft describes: layer unpacked, manifest written, durable. Raises InvalidParameter.
+async def create(library: Library, draft: Draft) -> Image:
+    """Make the image that a draft describes: layer unpacked, documents written, durable. Raises InvalidParameter.
 
     The draft's blob should be held by a lease; where this fails, it is removed.
     """
-    base = draft.base.layers if draft.base else ()
-    blobs = [layer.blob for layer in base] + ([draft.layer.blob] if draft.layer else [])
-    diff_ids = [layer.diff_id for layer in base] + ([draft.layer.diff_id] if draft.layer else [])
-    planned = plan_layers(blobs, diff_ids)
+    planned = plan_layers([draft.layer.blob], [draft.layer.diff_id])
     async with layers_or_nothing(library, planned, blobs_too=True):
-        added = [await unpack(library, layer, report, status="Extracting") for layer in planned[len(base) :]]
-        parent = draft.base.id if draft.base else ""
-        return await keep(library, encode(_document(draft, diff_ids)), (*base, *added), parent=parent)
+        layers = [await unpack(library, layer, ignore, status="Extracting") for layer in planned]
+        return await keep(library, encode(_document(draft)), layers)
 
 
-def _document(draft: Draft, diff_ids: Sequence[str]) -> ImageConfig:
-    platform = draft.platform or (_platform_of(draft.base) if draft.base else host_platform())
-    older = tuple(
-        History(
-            created=step.created or None,
-            created_by=step.created_by,
-            author=step.author,
-            comment=step.comment,
-            empty_layer=step.empty_layer,
-        )
-        for step in (draft.base.history if draft.base else ())
-    )
-    newest = History(
-        created=draft.created,
-        created_by=draft.created_by,
-        author=draft.author,
-        comment=draft.comment,
-        empty_layer=draft.layer is None,
-    )
+def _document(draft: Draft) -> ImageConfig:
+    platform = draft.platform or host_platform()
     return ImageConfig(
         architecture=platform.architecture,
         os=platform.os,
         variant=platform.variant,
         created=draft.created,
-        author=draft.author,
         comment=draft.comment,
         config=config_document(draft.config),
-        rootfs=RootFs(diff_ids=tuple(diff_ids)),
-        history=(*older, newest),
+        rootfs=RootFs(diff_ids=(draft.layer.diff_id,)),
+        history=(History(created=draft.created, comment=draft.comment),),
     )
-
-
-def _platform_of(image: Image) -> Platform:
-    return Platform(architecture=image.architecture, os=image.os, variant=image.variant)
 
 
 def config_document(config: Config) -> dict[str, Any]:

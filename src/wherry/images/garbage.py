@@ -10,9 +10,7 @@ from wherry.images.unpacking import PlannedLayer
 from wherry.model.errors import Conflict, NotFound
 from wherry.model.image import Image
 from wherry.oci.digest import is_digest
-
-# The committed snapshot that a container's file system stands on (storage.initlayer).
-INIT_SUFFIX = "-init"
+from wherry.storage.initlayer import init_key
 
 
 async def sweep(library: Library) -> list[str]:
@@ -114,7 +112,7 @@ async def _remove_layer(library: Library, chain: str) -> bool:
 
 def _remove_snapshots(library: Library, chain: str) -> bool:
     with suppress(NotFound, Conflict):
-        library.storage.remove(chain + INIT_SUFFIX)
+        library.storage.remove(init_key(chain))
     with suppress(NotFound, Conflict):
         library.storage.remove(chain)
         return True
