@@ -20,7 +20,8 @@ REMOVE_SECONDS = 10.0
 FREEZE_SECONDS = 10.0
 
 # A group that forks faster than it is listed is killed again; frozen or by cgroup.kill the first round is enough.
-_KILL_ROUNDS = 100
+_KILL_ROUNDS = 10
+_KILL_FREEZE_SECONDS = 0.5
 _BACK_OFF_FIRST_SECONDS = 0.0001
 _BACK_OFF_LAST_SECONDS = 0.02
 
@@ -95,8 +96,9 @@ class Cgroup(ABC):
         for _ in range(_KILL_ROUNDS):
             if not self.pids():
                 return
+            # Nobody forks while it is frozen. What cannot be frozen now, in the midst of a slow call, is killed too.
             with contextlib.suppress(CgroupError):
-                self.freeze()
+                self.freeze(_KILL_FREEZE_SECONDS)
             try:
                 self.signal_all(signal.SIGKILL)
             finally:
@@ -105,7 +107,7 @@ class Cgroup(ABC):
                 return
 
     @abstractmethod
-    def freeze(self) -> None:
+    def freeze(self, timeout_seconds: float = FREEZE_SECONDS) -> None:
         """Stop every process; returns when all are stopped. Thaws again when that fails."""
 
     @abstractmethod
@@ -163,7 +165,7 @@ class Cgroup(ABC):
         """The open directory that holds a controller's files. Raises CgroupError when it is not mounted."""
         directory = self.directories.get(controller)
         if directory is None:
-            raise CgroupError(errno.ENOENT, f"the cgroup controller {controller} is not available on this host")
+            raise CgroupError(errno.ENOENT, self._why_missing(controller))
         return self._fds[directory]
 
     @property
@@ -179,6 +181,9 @@ class Cgroup(ABC):
 
     @abstractmethod
     def _memory_usage(self) -> int: ...
+
+    def _why_missing(self, controller: str) -> str:
+        return f"the cgroup controller {controller} is not available on this host"
 
     def _check_usage(self, limit: int) -> None:
         usage = self._memory_usage()

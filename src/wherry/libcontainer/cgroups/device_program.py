@@ -4,6 +4,7 @@ import os
 import struct
 
 from wherry.libcontainer.cgroups.devices import DeviceList, Node
+from wherry.libcontainer.cgroups.errors import CgroupError
 from wherry.linux import bpf
 
 # struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor; each 32 bits (include/uapi/linux/bpf.h).
@@ -40,6 +41,14 @@ def assemble(devices: DeviceList) -> bytes:
     for node, access in devices.exceptions:
         code += _exception(node, access, allow=not devices.allow)
     return b"".join([*code, *_verdict(allow=devices.allow)])
+
+
+def apply_program(cgroup_fd: int, devices: DeviceList, path: str) -> None:
+    """Attach a list to a cgroup, whose path is for the error. Raises CgroupError."""
+    try:
+        attach(cgroup_fd, devices)
+    except OSError as error:
+        raise CgroupError(error.errno or 0, f"device rules of cgroup {path}: {error.strerror}") from None
 
 
 def attach(cgroup_fd: int, devices: DeviceList) -> None:

@@ -8,6 +8,7 @@ import time
 from wherry.libcontainer.cgroups import devices as device_lists
 from wherry.libcontainer.cgroups import paths
 from wherry.libcontainer.cgroups.cgroup import FREEZE_SECONDS, Cgroup
+from wherry.libcontainer.cgroups.device_program import apply_program
 from wherry.libcontainer.cgroups.devices import DeviceList
 from wherry.libcontainer.cgroups.errors import CgroupError, because
 from wherry.libcontainer.cgroups.limits import Writes
@@ -70,23 +71,24 @@ class CgroupV1(Cgroup):
             except OSError as error:
                 raise because(error, f"move process {pid} to cgroup {directory}") from None
 
-    def freeze(self) -> None:
+    def freeze(self, timeout_seconds: float = FREEZE_SECONDS) -> None:
         """As in Cgroup. Version 1 has no event for it, so the state is read again, with pauses from 50 us to 10 ms.
 
         A task that was forking or stopping can be missed; a thaw in between gets it on the next round (as runc does).
         """
-        deadline = time.monotonic() + FREEZE_SECONDS
+        deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             self._set_freezer("FROZEN")
             if self._becomes_frozen():
                 return
             self._set_freezer("THAWED")
         self.thaw()
-        raise CgroupError(errno.EBUSY, f"unable to freeze cgroup {self.path} in {FREEZE_SECONDS:.0f} seconds")
+        raise CgroupError(errno.EBUSY, f"unable to freeze cgroup {self.path} in {timeout_seconds} seconds")
 
     def thaw(self) -> None:
-        """By freezer.state."""
-        self._set_freezer("THAWED")
+        """By freezer.state; where there is no freezer nothing is frozen."""
+        if "freezer" in self.directories:
+            self._set_freezer("THAWED")
 
     def is_frozen(self) -> bool:
         """By freezer.self_freezing, which a frozen parent does not set."""
@@ -124,10 +126,14 @@ class CgroupV1(Cgroup):
         return as_v1(resources)
 
     def _apply_devices(self, devices: DeviceList) -> None:
-        # In order and without coming back: the first write clears the list for the others.
         if "devices" in self.directories:
+            # In order and without coming back: the first write clears the list for the others.
             for each in device_lists.as_v1(devices):
                 self._write(each)
+        elif UNIFIED in self.directories:
+            apply_program(self.directory_fd(UNIFIED), devices, self.path)
+        elif devices != device_lists.EVERYTHING:
+            raise CgroupError(errno.ENOENT, f"{self._why_missing('devices')}: cannot guard the devices of {self.path}")
 
     def _memory_usage(self) -> int:
         return int(self.read("memory", "memory.usage_in_bytes"))

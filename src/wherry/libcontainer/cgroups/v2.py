@@ -5,8 +5,9 @@ import errno
 import os
 import time
 
-from wherry.libcontainer.cgroups import device_program, paths
+from wherry.libcontainer.cgroups import paths
 from wherry.libcontainer.cgroups.cgroup import FREEZE_SECONDS, Cgroup
+from wherry.libcontainer.cgroups.device_program import apply_program
 from wherry.libcontainer.cgroups.devices import DeviceList
 from wherry.libcontainer.cgroups.errors import CgroupError, because
 from wherry.libcontainer.cgroups.limits import Writes
@@ -42,12 +43,12 @@ class CgroupV2(Cgroup):
         except OSError as error:
             raise because(error, f"write 1 to cgroup.kill of cgroup {self.path}") from None
 
-    def freeze(self) -> None:
+    def freeze(self, timeout_seconds: float = FREEZE_SECONDS) -> None:
         """By cgroup.freeze; cgroup.events tells when it is done."""
         self._write_core("cgroup.freeze", "1")
-        if not self._wait_for("frozen", 1, FREEZE_SECONDS):
+        if not self._wait_for("frozen", 1, timeout_seconds):
             self.thaw()
-            raise CgroupError(errno.EBUSY, f"unable to freeze cgroup {self.path} in {FREEZE_SECONDS:.0f} seconds")
+            raise CgroupError(errno.EBUSY, f"unable to freeze cgroup {self.path} in {timeout_seconds} seconds")
 
     def thaw(self) -> None:
         """By cgroup.freeze."""
@@ -86,10 +87,14 @@ class CgroupV2(Cgroup):
         return as_v2(resources)
 
     def _apply_devices(self, devices: DeviceList) -> None:
-        try:
-            device_program.attach(self.directory_fd(""), devices)
-        except OSError as error:
-            raise CgroupError(error.errno or 0, f"device rules of cgroup {self.path}: {error.strerror}") from None
+        apply_program(self.directory_fd(""), devices, self.path)
+
+    def _why_missing(self, controller: str) -> str:
+        parent = os.path.dirname(self._main_directory)
+        if controller not in _words(f"{parent}/cgroup.controllers"):
+            return super()._why_missing(controller)
+        # The rule of no internal processes (cgroups(7)), or real-time tasks in the cpu controller.
+        return f"the cgroup controller {controller} cannot be enabled below {parent}: it has processes of its own"
 
     def _memory_usage(self) -> int:
         return int(self.read("memory", "memory.current"))
