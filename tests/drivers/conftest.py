@@ -1,6 +1,7 @@
 """Real containers from a busybox root file system, made by the native driver."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import socket

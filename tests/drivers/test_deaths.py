@@ -95,9 +95,7 @@ async def test_a_killed_daemon_leaves_container_session_and_log_as_they_were(box
     await driver.open()
     process = await driver.adopt(container_id)
     assert process.pid == alive(driver, container_id)["pid"]
-    running = await process.exec(
-        ExecBirth(id="e", process=Process(cwd="/", args=("true",), env=("PATH=/bin",)))
-    )
+    running = await process.exec(ExecBirth(id="e", process=Process(cwd="/", args=("true",), env=("PATH=/bin",))))
     assert (await running.wait()).code == 0
     client.shutdown(socket.SHUT_WR)
     assert (await process.wait()).code == 3
@@ -153,8 +151,8 @@ async def test_monitors_that_are_killed_while_they_write_lose_and_repeat_nothing
         except ProcessLookupError:
             break  # it has done its work
         killed += 1
-        while not process.has_ended and (await alive_again(process)) and logged(boxes, birth.id) <= size + 20_000:
-            await asyncio.sleep(0)
+        while await alive_again(process) and logged(boxes, birth.id) <= size + 20_000:
+            pass
     assert (await process.wait()).code == 6
     assert killed > 1
     lines = [record["log"] for record in in_order(boxes, birth.id)]
@@ -292,5 +290,3 @@ async def test_with_daemon_nursery_and_monitor_dead_the_container_is_still_found
 def client_session(**wishes):
     ours, theirs = socket.socketpair()
     return ours, Session(socket=theirs, **wishes)
-
-

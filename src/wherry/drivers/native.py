@@ -24,6 +24,7 @@ from wherry.oci.runtime import Rlimit, Seccomp, Spec
 _LOG = logging.getLogger(__name__)
 _LOG_DRIVERS = ("json-file", "none")
 _PROGRAMS_MAX = 64
+_MONITOR_TRIES = 10
 
 
 class NativeDriver:
@@ -209,7 +210,10 @@ class NativeDriver:
         process = self._processes.pop(container_id, None)
         if process:
             process.close()
-        shutil.rmtree(self._path(container_id), ignore_errors=True)
+        path = self._path(container_id)
+        if os.path.isdir(path):
+            _remove_stale_cgroup(path)  # a monitor that was killed right after the birth left its container
+            shutil.rmtree(path)
 
     async def _meet(self, process: NativeProcess) -> NativeProcess | ExitStatus | None:
         record = rundir.load_exit(process.directory)
@@ -229,7 +233,6 @@ class NativeDriver:
         alive = rundir.load_alive(process.directory)
         if alive is None:  # it was never born
             return None
-        process.forget_monitor()
         await self._take_over(process)
         pidfd = identity.open_process(alive.pid, alive.start_ticks, alive.boot_id)
         if pidfd is None:
@@ -239,17 +242,21 @@ class NativeDriver:
 
     def _replace(self, process: NativeProcess) -> None:
         """A monitor hung up before its container's end was known."""
-        process.forget_monitor()
         task = asyncio.get_running_loop().create_task(self._find_monitor(process))
         self._replacing.add(task)
         task.add_done_callback(self._replacing.discard)
 
     async def _find_monitor(self, process: NativeProcess) -> None:
-        try:
-            found = await self._meet(process)
-        except (OSError, EngineError, msgspec.DecodeError):
-            _LOG.exception("container %s has no monitor and gets none", process.id)
-            found = None
+        found = None
+        for _ in range(_MONITOR_TRIES):
+            try:
+                found = await self._meet(process)
+                break
+            except wire.ConnectionLost:
+                continue  # that one was killed too
+            except (OSError, EngineError, msgspec.DecodeError):
+                _LOG.exception("container %s has no monitor and gets none", process.id)
+                break
         if not isinstance(found, NativeProcess):
             process.settle(found or ExitStatus(code=UNKNOWN, finished_ns=now_ns()))
 

@@ -108,6 +108,8 @@ class NativeProcess:
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[ExitStatus] = loop.create_future()
         self._first_word: asyncio.Future[FromMonitor] = loop.create_future()
+        # Set while a monitor has said that the container runs, and for good when it has ended.
+        self._reachable = asyncio.Event()
 
     @property
     def pid(self) -> int:
@@ -202,7 +204,8 @@ class NativeProcess:
             return answer
 
     def connect(self, connection: socket.socket) -> None:
-        """Talk to a monitor from now on."""
+        """Talk to a monitor from now on; `begun` or `greet` waits until it answers."""
+        self._first_word = asyncio.get_running_loop().create_future()
         self._channel = Channel(connection, read_from_monitor, on_told=self._hear, on_lost=self._lost)
 
     async def begun(self) -> Running:
@@ -222,19 +225,12 @@ class NativeProcess:
         assert isinstance(answer, Running)
         self._take(answer, fds)
 
-    def forget_monitor(self) -> None:
-        """The monitor is gone; another one is to come."""
-        self._channel = None
-        self._first_word = asyncio.get_running_loop().create_future()
-
     def settle(self, status: ExitStatus) -> None:
         """It ended. Its spare descriptors, which may keep ports and pipes, are closed."""
         if self._ended.done():
             return
         self._ended.set_result(status)
-        if not self._first_word.done():
-            self._first_word.set_exception(wire.ConnectionLost("the container has ended"))
-            self._first_word.exception()  # whoever waits for it gets it; nobody need
+        self._reachable.set()
         for running in self._execs.values():
             running.settle(ExitStatus(code=KILLED, finished_ns=status.finished_ns))
         self._close_spares()
@@ -261,10 +257,7 @@ class NativeProcess:
 
     async def _met(self) -> None:
         """Wait until a monitor is there. Raises ProcessGone."""
-        while not (self._channel and self._channel.is_open):
-            if self._ended.done():
-                break
-            await asyncio.wait((self._first_word, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        await self._reachable.wait()
         if self._ended.done():
             raise ProcessGone(f"container {self.id} is not running")
 
@@ -298,6 +291,7 @@ class NativeProcess:
         self.spares = dict(zip(running.spares, fds, strict=False))
         wire.close_all(self.held)
         self.held = tuple(fds[len(running.spares) :])
+        self._reachable.set()
 
     def _close_spares(self) -> None:
         wire.close_all([*self.spares.values()])
@@ -306,8 +300,9 @@ class NativeProcess:
     def _lost(self) -> None:
         if not self._first_word.done():
             self._first_word.set_exception(wire.ConnectionLost("the monitor is gone"))
-            self._first_word.exception()
-        if not self._ended.done():
+            self._first_word.exception()  # whoever waits for it gets it; nobody need
+        if self._reachable.is_set() and not self._ended.done():
+            self._reachable.clear()
             self._replace(self)
 
     def _error(self, refused: Refused) -> EngineError:

@@ -29,7 +29,7 @@ class Follower:
             os.close(self._fd)
             raise
         self._loop.add_reader(self._fd, self._notice)
-        self._ended = asyncio.ensure_future(_watch(ended)) if ended is not None else None
+        self._ended = _own(ended) if ended is not None else None
 
     async def goes_on(self, files: list[OpenFile]) -> AsyncIterator[OpenFile]:
         """A file each time there may be more in it, until the container's end. `files` has what is open."""
@@ -80,9 +80,9 @@ class Follower:
             more.cancel()
 
 
-async def _watch(ended: Awaitable[object]) -> None:
+def _own(ended: Awaitable[object]) -> asyncio.Future[object]:
     # A future may be waited for by others: it must not be cancelled with us.
-    await (asyncio.shield(ended) if asyncio.isfuture(ended) else ended)
+    return asyncio.shield(ended) if asyncio.isfuture(ended) else asyncio.ensure_future(ended)
 
 
 def _replace(files: list[OpenFile], newer: list[OpenFile]) -> None:

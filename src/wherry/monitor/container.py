@@ -1,7 +1,6 @@
 """The container as its monitor holds it: born here, or found again after another monitor's death."""
 
 import os
-import select
 import time
 
 from msgspec import Struct
@@ -25,6 +24,7 @@ class Container(Struct):
     ends: Ends
     cgroup: cgroups.Cgroup | None
     started_ns: int
+    start_ticks: int
     status_fd: int = -1
 
 
@@ -73,22 +73,15 @@ def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
         cgroup = cgroups.open_existing(linux.cgroups_path) if linux and linux.cgroups_path else None
     except FileNotFoundError:
         cgroup = None
-    return Container(alive.pid, -1 if pidfd is None else pidfd, Ends(**spares), cgroup, alive.started_ns)
-
-
-def has_ended(pidfd: int) -> bool:
-    """Whether the process behind a pidfd is dead."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
+    pidfd = -1 if pidfd is None else pidfd
+    return Container(alive.pid, pidfd, Ends(**spares), cgroup, alive.started_ns, alive.start_ticks)
 
 
 def remember(directory: int, container: Container) -> None:
     """Write down who runs. Raises OSError."""
-    ticks = identity.start_ticks(container.pid) or 0
     record = Alive(
         pid=container.pid,
-        start_ticks=ticks,
+        start_ticks=container.start_ticks,
         boot_id=identity.boot_id(),
         started_ns=container.started_ns,
         monitor_pid=os.getpid(),
@@ -102,9 +95,12 @@ def exit_code(wait_status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def known_exit_code(pidfd: int) -> int | None:
-    """How a process that is no child of ours ended, when the kernel tells."""
-    status = process.exit_of(pidfd) if pidfd >= 0 else None
+def known_exit_code(container: Container) -> int | None:
+    """How a dead container that is no child of ours ended, when the kernel tells."""
+    # A zombie's status is in /proc; when it was reaped meanwhile, newer kernels keep it with the pidfd.
+    status = identity.zombie_status(container.pid, container.start_ticks)
+    if status is None and container.pidfd >= 0:
+        status = process.exit_of(container.pidfd)
     return None if status is None else exit_code(status)
 
 
@@ -154,7 +150,8 @@ def _spawn(directory: int, plan: Plan, place: BirthPlace, cgroup: cgroups.Cgroup
             streams.child,
         )
         ends = streams.take(child.terminal)
-    container = Container(child.pid, child.pidfd, ends, cgroup, time.time_ns())
+    ticks = identity.start_ticks(child.pid) or 0
+    container = Container(child.pid, child.pidfd, ends, cgroup, time.time_ns(), ticks)
     if child.terminal is not None and any(plan.terminal_size):
         terminal.set_size(child.terminal, height=plan.terminal_size[0], width=plan.terminal_size[1])
     remember(directory, container)

@@ -12,9 +12,16 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process was started, in clock ticks since boot; None when it is gone or a zombie."""
+    """When a process was started, in clock ticks since boot; None when it is gone."""
     stat = _stat(pid)
-    return int(stat[19]) if stat and stat[0] != b"Z" else None
+    return int(stat[19]) if stat else None
+
+
+def zombie_status(pid: int, ticks: int) -> int | None:
+    """The wait status of a dead process that its parent has not reaped yet; None when it is not such."""
+    stat = _stat(pid)
+    # proc(5): field 52 is exit_code; field 22 the start.
+    return int(stat[49]) if stat and stat[0] == b"Z" and int(stat[19]) == ticks else None
 
 
 def parent(pid: int) -> int | None:

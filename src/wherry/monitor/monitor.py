@@ -127,13 +127,14 @@ class Monitor:
         """Nobody will tell: watch for the end ourselves, and ask the kernel how it was."""
         pidfd = self._container.pidfd
         if pidfd < 0:
-            self._end(containers.UNKNOWN)
+            code = containers.known_exit_code(self._container)
+            self._end(containers.UNKNOWN if code is None else code)
         else:
             self._loop.watch(pidfd, READ, self._hear_end)
 
     def _hear_end(self, _: int) -> None:
         self._loop.forget(self._container.pidfd)
-        code = containers.known_exit_code(self._container.pidfd)
+        code = containers.known_exit_code(self._container)
         if code is not None:
             self._end(code)
         elif not self._loop.is_watching(self._container.status_fd):
@@ -230,9 +231,12 @@ class Monitor:
         return message, (*spares.values(), *self._held)
 
     def _cgroup(self) -> Cgroup:
-        if self._container.cgroup is None:
-            raise ValueError(f"container {self._plan.id} has no cgroup")
-        return self._container.cgroup
+        if self._container.cgroup is not None:
+            return self._container.cgroup
+        linux = self._plan.spec.linux
+        if linux and linux.cgroups_path:  # a forerunner had removed it already
+            raise ProcessLookupError(f"container {self._plan.id} is not running")
+        raise ValueError(f"container {self._plan.id} has no cgroup")
 
     def _signal(self, number: int) -> None:
         process.pidfd_send_signal(self._container.pidfd, number)
