@@ -25,7 +25,8 @@ def drop_bounding(capabilities: Capabilities) -> None:
 def apply(capabilities: Capabilities) -> None:
     """Set the other four sets; call after setuid(2), with keep_capabilities on when the uid is not 0.
 
-    Names that only newer kernels know are left out, as runc does. Raises OSError, UnknownCapability.
+    Left out, as runc does, are names that only newer kernels know, and ambient ones that are not permitted and
+    inheritable. Raises OSError, UnknownCapability.
     """
     sets = Sets(
         effective=_mask(capabilities.effective),
