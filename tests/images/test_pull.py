@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 
 import pytest
 import zstandard
@@ -13,6 +14,7 @@ from wherry.images.pull import pull
 from wherry.model.errors import EngineError, InvalidParameter, NotFound
 from wherry.registry.credentials import Credentials
 from wherry.registry.errors import RegistryError
+from wherry.registry.hosts import RegistryOptions
 
 
 @pytest.fixture
@@ -460,18 +462,34 @@ async def test_two_pulls_of_one_image_fetch_each_layer_once(library, fake, layer
     assert len(fetched) == len(set(fetched)) == 3
 
 
-async def test_a_bomb_is_stopped_by_the_free_space(make_library, fake, tools):
-    library = make_library("small", limits=None)
-    object.__setattr__(library.limits, "reserve_bytes", 1 << 60)
+async def test_a_bomb_is_stopped_by_the_free_space(make_library, fake, tools, monkeypatch):
+    library = make_library("small")
     fake.add("x", "latest", [tools.tar({"zeros": bytes(50_000_000)})])
+    found = os.statvfs(library.content.root)
+    free = iter([1 << 40, 1 << 40, *[0] * 100])  # before the download, at the first bytes, and from then on
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((1, 1, 1, 1, next(free), *found[5:])))
     with pytest.raises(EngineError, match="no space left on device"):
         await pull(library, f"{fake.host}/x")
     nothing_is_half_there(library)
 
 
-async def test_mirrors_serve_docker_io_and_are_not_told_the_password(make_library, fake, layers):
-    from wherry.registry.hosts import RegistryOptions
+async def test_what_cannot_fit_is_not_begun(library, fake, layers):
+    fake.add("x", "latest", layers[:1])
+    manifest = json.loads(fake.manifests["x", "latest"][1])
+    manifest["layers"][0]["size"] = 1 << 60
+    fake.add_manifest("x", "latest", manifest)
+    with pytest.raises(EngineError, match="no space left on device"):
+        await pull(library, f"{fake.host}/x")
+    assert len([path for path in fake.paths() if "/blobs/" in path]) == 1
 
+
+async def test_an_image_of_another_system_is_refused(library, fake, layers):
+    fake.add("x", "latest", layers[:1], config={"os": "windows"})
+    with pytest.raises(InvalidParameter, match='image operating system "windows" cannot be used on this platform'):
+        await pull(library, f"{fake.host}/x")
+
+
+async def test_mirrors_serve_docker_io_and_are_not_told_the_password(make_library, fake, layers):
     library = make_library("mirrored", options=RegistryOptions(mirrors=("http://127.0.0.1:1", f"http://{fake.host}/")))
     fake.add("library/busybox", "latest", layers[:1])
     await pull(library, "busybox", credentials=Credentials(username="u", password="p"))

@@ -65,8 +65,7 @@ def test_credentials_come_out_of_the_header_and_never_into_a_log():
     assert "'p'" not in repr(credentials)
     assert decode_header("") == decode_header("e30=") == decode_header("bnVsbA==") == ANONYMOUS
     for bad in ("!", "YQ==", "x" * 100_000, "WzFd"):
-        with pytest.raises(InvalidParameter, match="invalid X-Registry-Auth header"):
-            decode_header(bad)
+        assert decode_header(bad) == ANONYMOUS
 
 
 async def test_endpoints_are_dockerds():

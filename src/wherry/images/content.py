@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from wherry.model.errors import EngineError
 from wherry.oci.digest import digest_of, hasher, is_digest, split_digest
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -129,6 +130,12 @@ class Content:
     def give_up(self, digest: str) -> Path | None:
         """Take a broken-off download away, as `retire` does with a blob."""
         return self._move_aside(self._unfinished(digest))
+
+    def check_space(self, wanted_bytes: int, *, reserve_bytes: int) -> None:
+        """Refuse at once what cannot fit on the disk. Raises EngineError."""
+        found = os.statvfs(self.root)
+        if found.f_bavail * found.f_frsize < wanted_bytes + reserve_bytes:
+            raise EngineError(f"write {self._ingest}: no space left on device: {wanted_bytes} bytes are needed")
 
     def write_index(self, index: bytes) -> None:
         """Replace `index.json`, the view for other tools; not fsynced, since it can be made again."""

@@ -14,7 +14,7 @@ BACKOFF_SECONDS = 5
 
 
 async def download(library: Library, repository: Repository, descriptor: Descriptor, report: Report) -> None:
-    """Have a blob in the content store. Raises RegistryError, OSError.
+    """Have a blob in the content store. Raises RegistryError, EngineError (a full disk), OSError.
 
     What arrived before a failure or a cancellation stays, and the next caller goes on from there.
     """
@@ -23,6 +23,7 @@ async def download(library: Library, repository: Repository, descriptor: Descrip
         report(Progress(id=short, status="Waiting", has_detail=True))
     async with library.leases.turn(descriptor.digest), library.downloads:
         if not library.content.has(descriptor.digest):
+            library.content.check_space(descriptor.size, reserve_bytes=library.limits.reserve_bytes)
             await _attempts(library, repository, descriptor, report)
     report(Progress(id=short, status="Download complete", has_detail=True))
 

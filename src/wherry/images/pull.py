@@ -3,6 +3,7 @@
 import asyncio
 
 from wherry.images.download import download
+from wherry.images.find import find_named
 from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_name, parse_wanted_platform
@@ -12,7 +13,7 @@ from wherry.images.resolving import Resolved, first_failure, from_first, resolve
 from wherry.images.unpacking import LayerMismatch, PlannedLayer, plan_layers, unpack
 from wherry.model.errors import InvalidParameter
 from wherry.model.image import Image, Layer
-from wherry.oci.image import CONFIG_BYTES_MAX, Descriptor, Platform, parse_config
+from wherry.oci.image import CONFIG_BYTES_MAX, Descriptor, ImageConfig, Platform, parse_config
 from wherry.oci.platform import format_platform, matches
 from wherry.oci.reference import Reference
 from wherry.registry.credentials import ANONYMOUS, Credentials
@@ -46,7 +47,7 @@ async def pull(
     shown = reference.familiar_name if all_tags else wanted[0].familiar
     state = "Downloaded newer image" if any(news) else "Image is up to date"
     report(Progress(status=f"Status: {state} for {shown}"))
-    library.announce("pull", shown, reference.familiar_name, None)
+    library.announce("pull", shown, reference.familiar_name, find_named(library, wanted[0]) if wanted else None)
 
 
 class _Pull:
@@ -84,6 +85,7 @@ class _Pull:
         library, config_at = self._library, found.manifest.config
         config_body = await repository.blob(config_at, bytes_max=CONFIG_BYTES_MAX)
         config = parse_config(config_body)
+        _check_system(config)
         read_config(config.config)  # what cannot be read is refused before anything is fetched
         blobs = [layer.digest for layer in found.manifest.layers]
         if len(config.diff_ids) != len(blobs):
@@ -140,6 +142,14 @@ class _Pull:
         names = [by_digest] if reference.digest else [by_digest, reference]
         await asyncio.gather(*(self._library.name(each, image.id) for each in names))
         return old is None or old.image_id != image.id
+
+
+def _check_system(config: ImageConfig) -> None:
+    if config.platform.os != "linux":
+        raise InvalidParameter(
+            f'image operating system "{config.platform.os}" cannot be used on this platform: '
+            "operating system is not supported"
+        )
 
 
 def _has_all(library: Library, image: Image) -> bool:

@@ -6,8 +6,6 @@ import binascii
 import msgspec
 from msgspec import Struct
 
-from wherry.model.errors import InvalidParameter
-
 HEADER_BYTES_MAX = 64 * 1024
 
 
@@ -16,7 +14,6 @@ class Credentials(Struct, frozen=True, kw_only=True, rename={"identity_token": "
 
     username: str = ""
     password: str = ""
-    auth: str = ""
     identity_token: str = ""
     registry_token: str = msgspec.field(default="", name="registrytoken")
     server_address: str = msgspec.field(default="", name="serveraddress")
@@ -37,13 +34,11 @@ ANONYMOUS = Credentials()
 
 
 def decode_header(header: str) -> Credentials:
-    """The base64url JSON of X-Registry-Auth; an empty header is anonymous. Raises InvalidParameter."""
-    if not header:
-        return ANONYMOUS
+    """The base64url JSON of X-Registry-Auth. What cannot be read is anonymous, as dockerd has it for pull and push."""
     if len(header) > HEADER_BYTES_MAX:
-        raise InvalidParameter("invalid X-Registry-Auth header: too long")
+        return ANONYMOUS
     try:
         text = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
         return msgspec.json.decode(text, type=Credentials | None) or ANONYMOUS
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise InvalidParameter(f"invalid X-Registry-Auth header: {error}") from None
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        return ANONYMOUS

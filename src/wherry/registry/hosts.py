@@ -1,7 +1,7 @@
 """Where a registry is spoken with: endpoints in order, mirrors, plain HTTP for the insecure, certificates per host.
 
 As dockerd's: `docker.io` is served by registry-1.docker.io after its mirrors; a registry is insecure when it is named
-by `--insecure-registry` or all its addresses lie in an insecure network, 127.0.0.0/8 and ::1 always among them. An
+by `--insecure-registry` or an address of it lies in an insecure network, 127.0.0.0/8 and ::1 always among them. An
 insecure one is tried over TLS without verification, then in plain HTTP. `CERTS_DIR/HOST[:PORT]/` holds `*.crt` (CAs)
 and pairs of `*.cert` and `*.key`.
 """
