@@ -202,6 +202,8 @@ REFUSED = {
     "pax time not a number": lambda layer: layer().pax({b"mtime": b"NaN"}).file("x"),
     "pax uid -1": lambda layer: layer().pax({b"uid": b"-1"}).file("x"),
     "pax uid 2^32-1": lambda layer: layer().pax({b"uid": b"4294967295"}).file("x"),
+    "device of a major over 12 bits": lambda layer: layer().node("x", tarfile.CHRTYPE, 4096, 0),
+    "device of a minor over 20 bits": lambda layer: layer().node("x", tarfile.BLKTYPE, 0, 1 << 20),
     "xattr name with nul": lambda layer: layer().pax({b"SCHILY.xattr.user.a\0b": b"x"}).file("x"),
     "xattr without name": lambda layer: layer().pax({b"SCHILY.xattr.": b"x"}).file("x"),
     "long name of a gigabyte": lambda layer: layer().add("x", b"L", size=1 << 30),
@@ -294,6 +296,21 @@ def test_setuid_bits_owners_and_times_before_the_epoch_are_kept(driver, layer, f
     assert tree[b"sticky/early"]["mtime"] == -1_500_000_000
 
 
+@pytest.mark.parametrize("seconds", [(1 << 63) - 1, -(1 << 63) + 1, 1 << 40])
+def test_times_no_file_system_can_hold_harm_nobody(overlay, layer, fill, seen, chain_id, seconds):
+    made = (
+        layer().pax({b"mtime": str(seconds).encode()}).file("x").pax({b"mtime": str(seconds).encode()}).directory("d")
+    )
+    fill(overlay, made, "a")
+    assert sorted(seen(overlay, chain_id("a"))) == [b"d", b"x"]
+
+
+def test_a_link_to_what_was_just_hidden_is_refused(driver, layer, fill):
+    fill(driver, layer().file("f", b"data"), "a")
+    with pytest.raises(InvalidParameter):
+        fill(driver, layer().file(".wh.f").link("g", "f"), "b", parent="a")
+
+
 def test_devices_and_fifos_are_made_and_stay_devices(driver, layer, fill, seen, chain_id):
     made = layer().node("null", tarfile.CHRTYPE, 1, 3, mode=0o666).node("disk", tarfile.BLKTYPE, 254, 0, mode=0o600)
     fill(driver, made.node("pipe", tarfile.FIFOTYPE).node("other", tarfile.CHRTYPE, 0, 1), "a")
@@ -311,6 +328,13 @@ def test_the_last_of_several_members_of_one_name_wins(driver, layer, fill, seen,
     assert tree[b"d"]["mode"] == oct(stat.S_IFDIR | 0o700)
     assert sorted(tree) == [b"d", b"d/y", b"l", b"x"]
     assert (usage.bytes, usage.inodes) == (9, 4)
+
+
+def test_a_file_that_replaced_a_directory_keeps_its_own_time(driver, layer, fill, seen, chain_id):
+    made = layer().directory("d", mtime=5).directory("d/e", mtime=6).file("d", mtime=9)
+    fill(driver, made.directory("f", mtime=7).symlink("f", "d", mtime=8), "a")
+    tree = seen(driver, chain_id("a"))
+    assert {path: entry["mtime"] // 10**9 for path, entry in tree.items()} == {b"d": 9, b"f": 8}
 
 
 def test_the_image_brings_no_code_into_the_worker(driver, layer, fill, canary):

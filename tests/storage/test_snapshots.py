@@ -170,6 +170,17 @@ class SnapshotSuite:
         assert (status.st_mode, status.st_uid) == (expected.st_mode, expected.st_uid)
         assert stat.S_IMODE(status.st_mode) == 0o755
 
+    def test_the_daemons_umask_does_not_show_inside(self, driver, layer, fill, seen, chain_id):
+        old = os.umask(0o077)
+        try:
+            fill(driver, layer().file("d/f", mode=0o644), "a")
+            driver.prepare("c", chain_id("a"))
+        finally:
+            os.umask(old)
+        assert [entry["mode"] for entry in seen(driver, "c").values()] == ["0o40755", "0o100644"]
+        with driver.open("c") as rootfs:
+            assert stat.S_IMODE(os.stat(f"/proc/self/fd/{rootfs.fd}/.").st_mode) == 0o755
+
     def test_read_only_is_read_only(self, driver, layer, fill, chain_id):
         fill(driver, layer().file("f"), "a")
         driver.prepare("c", chain_id("a"))

@@ -10,6 +10,9 @@ FIFO = b"6"
 
 UID_MAX = (1 << 32) - 2  # (uid_t)-1 means "leave it" to chown(2)
 
+MAJOR_MAX = (1 << 12) - 1  # include/linux/kdev_t.h
+MINOR_MAX = (1 << 20) - 1
+
 
 class Member:
     """One file to be: everything but its payload.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from wherry.storage import tarmember as kinds
-from wherry.storage.tarmember import UID_MAX, Member
+from wherry.storage.tarmember import MAJOR_MAX, MINOR_MAX, UID_MAX, Member
 from wherry.storage.tarnumbers import (
     INT64_MAX,
     INVALID_HEADER,
@@ -165,6 +165,8 @@ def _check(member: Member) -> None:
         raise TarError(f"{INVALID_HEADER}: a size of {member.size} bytes")
     if not 0 <= member.uid <= UID_MAX or not 0 <= member.gid <= UID_MAX:
         raise TarError(f"{INVALID_HEADER}: an owner of {member.uid}:{member.gid}")
+    if not 0 <= member.major <= MAJOR_MAX or not 0 <= member.minor <= MINOR_MAX:
+        raise TarError(f"{INVALID_HEADER}: a device {member.major}:{member.minor}")
     if member.pieces is not None:
         check_map(member)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from wherry.linux.tree import copy_data, measure, remove
 from wherry.storage import tarmember as kinds
-from wherry.storage.place import Places, split
+from wherry.storage.place import Places, is_whiteout, split
 from wherry.storage.tarmember import Member
 from wherry.storage.tarnumbers import TarError
 from wherry.storage.tarread import read_members
@@ -54,9 +54,11 @@ class Unpacker:
                 raise
         for path, mtime in self.places.times.items():
             try:
-                os.utime(path, ns=(mtime, mtime), follow_symlinks=False)
+                is_directory = stat.S_ISDIR(os.lstat(path).st_mode)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # replaced later in the same tar
+                continue  # gone with its parent, later in the same tar
+            if is_directory:
+                os.utime(path, ns=(mtime, mtime), follow_symlinks=False)
         self.inodes += self.places.inodes_implied
 
     def _apply(self, member: Member, stream: RecordStream) -> None:
@@ -197,6 +199,8 @@ class Unpacker:
         if target == path:
             return
         self._bring_up(target)
+        if not self._is_full and is_whiteout(os.lstat(target)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), target)
         self._place(path, lambda: os.link(target, path, follow_symlinks=False))
         self.inodes -= 1  # a name more, no inode
         self._set_attributes(member, path)
