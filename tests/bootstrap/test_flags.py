@@ -36,7 +36,9 @@ REFUSED = {
     "-H": "flag needs an argument: 'H' in -H",
     "extra": '"wherryd" accepts no arguments, but was given "extra"',
     "--mtu=x": 'invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax',
-    "--debug=maybe": 'invalid argument "maybe" for "-D, --debug" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+    "--debug=maybe": (
+        'invalid argument "maybe" for "-D, --debug" flag: strconv.ParseBool: parsing "maybe": invalid syntax'
+    ),
     "--dns=x": 'invalid argument "x" for "--dns" flag: invalid string being converted to IP address: x',
     "--ip=x": 'invalid argument "x" for "--ip" flag: failed to parse IP: "x"',
     "--label=foo": 'invalid argument "foo" for "--label" flag: bad attribute format: foo',
