@@ -11,8 +11,9 @@ import pytest
 
 from wherry.libcontainer import cgroups
 from wherry.libcontainer.cgroups import CgroupError, LimitError, stats
+from wherry.linux import bpf
 from wherry.linux.process import clone3
-from wherry.oci.runtime import Cpu, HugepageLimit, Memory, Pids, Resources
+from wherry.oci.runtime import Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources
 
 MIB = 1 << 20
 CLONE_INTO_CGROUP = 0x200000000
@@ -352,3 +353,73 @@ def test_cpusets_are_filled_on_every_level(make, parent):
 @on_v2
 def test_controllers_are_enabled_on_every_level(make):
     assert set(cgroups.controllers()) <= set(make("a/b").directories)
+
+
+def only(cgroup, *controllers):
+    """The same cgroup as a host with fewer controllers would have it."""
+    return type(cgroup)(cgroup.path, {name: cgroup.directories[name] for name in controllers})
+
+
+@on_v1
+def test_without_a_freezer_everything_is_still_killed(make, run):
+    cgroup = only(make(), "cpu", "pids")
+    try:
+        run(cgroup, lambda: [os.fork() for _ in range(3)] and signal.pause())
+        cgroup.kill()
+        assert cgroup.wait_until_empty(10)
+    finally:
+        cgroup.close()
+
+
+@on_v1
+def test_devices_are_guarded_by_the_v2_tree_or_the_lack_is_told(make):
+    whole = make()
+    unguarded = only(whole, "pids")
+    with pytest.raises(CgroupError, match="controller devices is not available on this host: cannot guard the devices"):
+        unguarded.apply(Resources())
+    unguarded.apply(Resources(devices=(DeviceRule(allow=True),)))
+    unguarded.close()
+    if "" not in whole.directories:
+        pytest.skip("no cgroup v2 tree is mounted")
+    hybrid = only(whole, "pids", "")
+    hybrid.apply(Resources())
+    assert len(bpf.query(hybrid.clone_fd, bpf.ATTACH_CGROUP_DEVICE).programs) == 1
+    hybrid.close()
+
+
+@on_v1
+@needs_memory
+def test_memory_that_cannot_be_taken_back_is_told_with_what_is_in_use(make, run):
+    if len(Path("/proc/swaps").read_text().splitlines()) > 1:
+        pytest.skip("there is swap for it")
+    cgroup = make()
+    held = []
+    ready_read, ready_write = os.pipe()
+
+    def hold():
+        held.append(b"x" * (32 * MIB))
+        os.write(ready_write, b"x")
+        signal.pause()
+
+    run(cgroup, hold)
+    os.read(ready_read, 1)
+    os.close(ready_read)
+    os.close(ready_write)
+    with pytest.raises(
+        CgroupError, match=r"^unable to set memory limit to 4194304 \(current usage: 3\d{7}, peak usage"
+    ):
+        cgroup.update(Resources(memory=Memory(limit=4 * MIB)))
+
+
+@on_v2
+def test_a_controller_that_a_busy_parent_keeps_is_named_with_the_parent(make, run):
+    outer = make("outer")
+    run(outer)
+    with pytest.raises(CgroupError, match=r"the cgroup controller memory cannot be enabled below .*/outer"):
+        make("outer/inner").update(Resources(memory=Memory(limit=MIB)))
+
+
+def test_a_limit_that_cannot_be_is_an_oserror_too():
+    with pytest.raises(OSError, match="does not name a cgroup") as caught:
+        cgroups.create("/", "")
+    assert caught.value.errno == errno.EINVAL

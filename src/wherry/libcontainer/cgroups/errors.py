@@ -1,5 +1,6 @@
 """What goes wrong with cgroups."""
 
+import errno
 import os
 
 
@@ -14,8 +15,11 @@ class CgroupError(OSError):
         return self.message
 
 
-class LimitError(ValueError):
+class LimitError(CgroupError, ValueError):
     """A limit that no cgroup of this version can have, found before anything is written."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EINVAL, message)
 
 
 def because(error: OSError, message: str) -> CgroupError:

@@ -11,7 +11,7 @@ from wherry.libcontainer.cgroups.cgroup import FREEZE_SECONDS, Cgroup
 from wherry.libcontainer.cgroups.device_program import apply_program
 from wherry.libcontainer.cgroups.devices import DeviceList
 from wherry.libcontainer.cgroups.errors import CgroupError, because
-from wherry.libcontainer.cgroups.limits import Writes
+from wherry.libcontainer.cgroups.limits import Write, Writes
 from wherry.libcontainer.cgroups.limits_v1 import as_v1
 from wherry.linux import cgroup as files
 from wherry.linux.cgroup import Hierarchy
@@ -137,6 +137,13 @@ class CgroupV1(Cgroup):
 
     def _memory_usage(self) -> int:
         return int(self.read("memory", "memory.usage_in_bytes"))
+
+    def _refusal(self, write: Write, error: OSError) -> CgroupError:
+        if error.errno == errno.EBUSY and write.file == "memory.limit_in_bytes":
+            peak = self.read("memory", "memory.max_usage_in_bytes").strip()
+            usage = f"(current usage: {self._memory_usage()}, peak usage: {peak})"
+            return CgroupError(errno.EBUSY, f"unable to set memory limit to {write.text} {usage}")
+        return super()._refusal(write, error)
 
     def _set_freezer(self, state: str) -> None:
         try:

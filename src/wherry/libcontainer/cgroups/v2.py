@@ -165,20 +165,22 @@ def _enable_controllers(directory: str) -> None:
         for name in _words(f"{directory}/cgroup.controllers")
         if name not in _words(f"{directory}/cgroup.subtree_control")
     ]
-    if not missing or _enable(directory, missing):
-        return
-    # All or none: one controller that is refused (a real-time task in cpu, a process in the group) spoils the others.
-    for name in missing:
-        _enable(directory, [name])
+    refused = _enable(directory, missing) if missing else 0
+    # All or none: one controller that is refused (real-time tasks keep cpu from being enabled) spoils the others.
+    # Not so for a group with processes: some controllers could be enabled, but would leave its children invalid.
+    if refused and refused != errno.EBUSY:
+        for name in missing:
+            _enable(directory, [name])
 
 
-def _enable(directory: str, controllers: list[str]) -> bool:
+def _enable(directory: str, controllers: list[str]) -> int:
+    """Enable them for the children; 0, or the kernel's error."""
     try:
         with open(f"{directory}/cgroup.subtree_control", "wb", buffering=0) as file:
             file.write(" ".join(f"+{name}" for name in controllers).encode())
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
 
 
 def _refuse_unusable(directory: str) -> None:
