@@ -190,6 +190,21 @@ async def daemon(host, records, tmp_path):
 
 
 @pytest.fixture
+def crash():
+    """What a daemon's death ends at once: its descriptors, with them its spare namespaces, its claim, its watch."""
+
+    def die(networks):
+        ground = networks._ground
+        ground.spares.close()
+        ground.proxy._hang_up()
+        ground.watch.close()
+        ground.claim.release()
+        ground.watch = ground.claim = None
+
+    return die
+
+
+@pytest.fixture
 async def networks(daemon):
     return await daemon()
 

@@ -101,12 +101,16 @@ async def test_our_two_rules_are_the_last_of_docker_user_and_stay_two(host, dock
 
 
 @pytest.mark.peer
-async def test_a_dockerd_that_starts_later_is_met_at_the_next_opening(host, dockerd, daemon, containers, serve, say):
+async def test_a_dockerd_that_starts_later_is_met_by_itself(host, dockerd, daemon, containers, serve, say):
     networks = await daemon()
     sandbox = await containers(networks, PORT)
     serve(sandbox.netns_fd)
+    mended = asyncio.Event()
+    watch = networks._ground.watch
+    mend = watch._mend
+    watch._mend = lambda: (mend(), mended.set())
     await asyncio.to_thread(dockerd)
-    await networks.open([])
+    await asyncio.wait_for(mended.wait(), 5)
     assert (await say(host.neighbour_fd, host.address, 8080)).endswith(":hello")
 
 

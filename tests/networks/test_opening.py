@@ -15,7 +15,7 @@ import pytest
 from wherry.linux.namespaces import CLONE_NEWNET, setns, unshare
 from wherry.linux.netlink import link
 from wherry.linux.nftables import Nftables
-from wherry.model.errors import InvalidParameter, NotFound
+from wherry.model.errors import Conflict, InvalidParameter, NotFound
 from wherry.model.ids import new_id
 from wherry.model.network import Attachment, Endpoint, Network, PortRequest, PublishedPort
 from wherry.networks.options import NetworkOptions, parse_address_pool
@@ -24,7 +24,9 @@ PORT = PortRequest(container_port=80, protocol="tcp", host_port_first=8080, host
 
 
 async def test_the_three_networks_are_there_with_ids_that_stay(daemon):
-    first = {network.name: network.id for network in (await daemon()).networks()}
+    networks = await daemon()
+    first = {network.name: network.id for network in networks.networks()}
+    await networks.close()
     second = {network.name: network.id for network in (await daemon()).networks()}
     assert set(first) == {"bridge", "host", "none"}
     assert first == second
@@ -151,12 +153,10 @@ def _listen_in(netns_fd, port):
         os.close(home)
 
 
-async def test_what_a_crash_left_is_swept(host, daemon, containers):
+async def test_what_a_crash_left_is_swept(host, daemon, containers, crash):
     first = await daemon()
     lost, kept = await containers(first, PORT), await containers(first)
-    # All that a death closes at once.
-    first._ground.spares.close()
-    first._ground.proxy._hang_up()
+    crash(first)
     second = await daemon(attached=[kept.attachment])
     await second._ground.teardown.drain()
     names = host.veths()
@@ -262,6 +262,23 @@ async def test_flushed_rules_come_back_with_the_next_port(host, networks, contai
     assert (await say(host.netns_fd, "127.0.0.1", 8080)).endswith(":hello")
 
 
+@pytest.mark.parametrize("command", ["flush ruleset", "flush table inet wherry", "delete table inet wherry"])
+async def test_flushed_rules_come_back_by_themselves(host, networks, containers, serve, say, command):
+    sandbox = await containers(networks, PORT)
+    serve(sandbox.netns_fd)
+    mended = asyncio.Event()
+    watch = networks._ground.watch
+    mend = watch._mend
+    watch._mend = lambda: (mend(), mended.set())
+    _run("nft", command)
+    await asyncio.wait_for(mended.wait(), 5)
+    assert (await say(host.netns_fd, "127.0.0.1", 8080)).endswith(":hello")
+    # Our own mending is not mended again.
+    mended.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(mended.wait(), 0.5)
+
+
 async def test_opening_again_repairs_rules_and_bridge(host, networks, containers, serve, say):
     sandbox = await containers(networks, PORT)
     serve(sandbox.netns_fd)
@@ -272,6 +289,14 @@ async def test_opening_again_repairs_rules_and_bridge(host, networks, containers
     another = await containers(networks)
     assert another.attachment.endpoints[0].ip_address not in ("", sandbox.attachment.endpoints[0].ip_address)
     assert await say(another.netns_fd, sandbox.attachment.endpoints[0].ip_address, 80)
+
+
+async def test_a_bridge_that_another_daemon_uses_is_refused(host, daemon, records, tmp_path):
+    first = await daemon()
+    with pytest.raises(Conflict, match="bridge wherry0 is used by another daemon that runs"):
+        await daemon(records=type(records)(), exec_root=tmp_path)
+    await first.close()
+    await daemon()
 
 
 async def test_daemons_side_by_side_do_not_disturb_one_another(host, daemon, records, containers, serve, say, tmp_path):

@@ -109,8 +109,13 @@ async def test_a_mac_address_that_is_none_is_refused(networks, containers):
 
 async def test_a_chosen_address_is_refused_on_the_default_network_in_dockerds_words(networks, containers):
     wish = EndpointRequest(ipam_config=EndpointIpam(ipv4_address="172.17.0.9"))
-    with pytest.raises(InvalidParameter, match="user specified IP address is supported on user defined networks only"):
+    with pytest.raises(InvalidParameter) as refused:
         await containers(networks, endpoint=wish)
+    assert str(refused.value) == (
+        "invalid config for network bridge: invalid endpoint settings:\n"
+        "* user specified IP address is supported on user defined networks only\n"
+        "* user specified IP address is supported only when connecting to networks with user configured subnets"
+    )
 
 
 async def test_an_alias_is_refused_on_the_default_network_in_dockerds_words(networks, containers):

@@ -18,6 +18,7 @@ from wherry.model.network import Attachment, Endpoint, PublishedPort
 from wherry.networks import docker_user, sysctl
 from wherry.networks.bridge import Bridge, address_for_default, describe_default, raise_bridge
 from wherry.networks.catalogue import BRIDGE, Catalogue
+from wherry.networks.claim import Claim
 from wherry.networks.firewall import Firewall, Mapping, table_name
 from wherry.networks.namespaces import NamespaceMaker
 from wherry.networks.options import DISABLED_BRIDGE, NetworkOptions
@@ -28,6 +29,7 @@ from wherry.networks.publish import Publisher
 from wherry.networks.relay import Relay
 from wherry.networks.spares import Spares
 from wherry.networks.teardown import Teardown
+from wherry.networks.watch import RulesWatch
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Ground:
     proxy: Proxy | None
     bridges: dict[str, Bridge]
     spares: Spares | None = None
+    watch: RulesWatch | None = None
+    claim: Claim | None = None
 
 
 async def open_ground(
@@ -56,6 +60,8 @@ async def open_ground(
     with ExitStack() as undo:
         ground = _connect(options, proxy_path, undo)
         if options.bridge != DISABLED_BRIDGE:
+            ground.claim = Claim(options.bridge)
+            undo.callback(ground.claim.release)
             await _raise_default(ground, catalogue)
         for attachment in attached:
             _adopt(ground, attachment)
@@ -63,6 +69,10 @@ async def open_ground(
         mend_rules(ground)
         if ground.proxy is not None:
             await ground.proxy.open([relay for attachment in attached for relay in relays(attachment)])
+        if ground.bridges:
+            ground.watch = RulesWatch(ground.firewall.table, lambda: mend_rules(ground))
+            undo.callback(ground.watch.close)
+        ground.maker.start()
         start_spares(ground)
         undo.pop_all()
         return ground
@@ -75,6 +85,8 @@ def _connect(options: NetworkOptions, proxy_path: Path, undo: ExitStack) -> Grou
     undo.callback(netfilter.close)
     nftables = Nftables()
     undo.callback(nftables.close)
+    teardown = Teardown()
+    undo.callback(teardown.abandon)
     proxy = Proxy(proxy_path) if options.userland_proxy else None
     return Ground(
         options=options,
@@ -83,7 +95,7 @@ def _connect(options: NetworkOptions, proxy_path: Path, undo: ExitStack) -> Grou
         nftables=nftables,
         firewall=Firewall(nftables, table_name(options.bridge)),
         maker=NamespaceMaker(),
-        teardown=Teardown(),
+        teardown=teardown,
         publisher=Publisher(PortBook(), options.host_ip, proxy is not None),
         proxy=proxy,
         bridges={},
@@ -175,7 +187,6 @@ def start_spares(ground: Ground) -> None:
     """Begin to keep namespaces ready for the default bridge."""
     default = [bridge for bridge in ground.bridges.values() if bridge.is_default]
     if default and ground.options.spare_namespaces:
-        ground.maker.start()
         ground.spares = Spares(ground.maker, default[0], ground.options.spare_namespaces)
         ground.spares.refill()
 
@@ -196,6 +207,8 @@ def repair(ground: Ground, attached: Collection[Attachment]) -> None:
 
 async def close_ground(ground: Ground, attached: Collection[Attachment]) -> None:
     """Let go; bridges, rules and what containers use stay."""
+    if ground.watch is not None:
+        ground.watch.close()
     if ground.spares is not None:
         ground.spares.close()
     await ground.maker.close()
@@ -204,6 +217,8 @@ async def close_ground(ground: Ground, attached: Collection[Attachment]) -> None
     await ground.teardown.close()
     if ground.proxy is not None:
         await ground.proxy.close()
+    if ground.claim is not None:
+        ground.claim.release()
     ground.nftables.close()
     ground.netfilter.close()
     ground.route.close()

@@ -58,14 +58,25 @@ def _bridge(ground: Ground, place: Place) -> Bridge:
 
 def _check(place: Place, bridge: Bridge) -> None:
     """Raises InvalidParameter in dockerd's words."""
-    wish = place.wish.ipam_config
-    if bridge.is_default and wish is not None and (wish.ipv4_address or wish.ipv6_address):
-        raise InvalidParameter("user specified IP address is supported on user defined networks only")
-    if bridge.is_default and place.wish.aliases:
-        raise InvalidParameter("network-scoped alias is supported only for containers in user defined networks")
+    problems = _problems_on_default(place.wish) if bridge.is_default else []
+    if problems:
+        listed = "".join(f"\n* {problem}" for problem in problems)
+        raise InvalidParameter(f"invalid config for network {place.network.name}: invalid endpoint settings:{listed}")
     mac = place.mac_address
     if mac and not _is_mac(mac):
         raise InvalidParameter(f"invalid MAC address: {mac}")
+
+
+def _problems_on_default(wish: EndpointRequest) -> list[str]:
+    problems = []
+    if wish.ipam_config is not None and (wish.ipam_config.ipv4_address or wish.ipam_config.ipv6_address):
+        problems += [
+            "user specified IP address is supported on user defined networks only",
+            "user specified IP address is supported only when connecting to networks with user configured subnets",
+        ]
+    if wish.aliases:
+        problems.append("network-scoped alias is supported only for containers in user defined networks")
+    return problems
 
 
 def _is_mac(text: str) -> bool:

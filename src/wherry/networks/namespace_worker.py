@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from wherry.linux import prctl
 from wherry.linux.namespaces import CLONE_NEWNET, setns, unshare
 from wherry.linux.netlink import address, link
 from wherry.linux.netlink.connection import Connection
@@ -18,6 +19,7 @@ _LOOPBACK = 1
 
 def main(control_fd: int) -> None:
     """Serve orders until the daemon is gone. Each is one packet, answered by one packet in the same order."""
+    prctl.set_name(b"wherry-netns")
     control = socket.socket(fileno=control_fd)
     worker = Worker()
     decode = msgspec.json.Decoder(Order).decode

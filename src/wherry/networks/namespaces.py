@@ -147,6 +147,8 @@ def _spawn() -> _Running:
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            # An interrupt at the terminal is for the daemon, with which the worker ends anyway.
+            start_new_session=True,
         )
     ours.setblocking(False)
     return _Running(process, ours, deque())

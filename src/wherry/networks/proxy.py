@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -112,7 +112,8 @@ class Proxy:
     def _connect(self) -> bool:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            control.connect(str(self._path))
+            with self._reachable() as path:
+                control.connect(path)
         except OSError:
             control.close()
             return False
@@ -120,11 +121,21 @@ class Proxy:
         self._control = control
         return True
 
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[str]:
+        """The socket's path in few letters: addresses of sockets have room for 107."""
+        directory = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{directory}/{self._path.name}"
+        finally:
+            os.close(directory)
+
     def _start(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(str(self._path))
+            with self._reachable() as path:
+                listener.bind(path)
             os.chmod(self._path, 0o600)
             listener.listen()
             program = _PROGRAM.format(path=[entry for entry in sys.path if entry], fd=listener.fileno())
@@ -133,6 +144,9 @@ class Proxy:
                 pass_fds=(listener.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                # Nothing of the daemon is kept: neither its log nor its directory.
+                stderr=subprocess.DEVNULL,
+                cwd="/",
                 start_new_session=True,
             )
         self._connect()

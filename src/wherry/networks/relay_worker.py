@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from wherry.linux import prctl
 from wherry.networks.relay import WORD_BYTES_MAX, Drop, Keep, Kept, Relay, Serve, Word
 from wherry.networks.relaying import serve_tcp, serve_udp
 
@@ -100,6 +101,7 @@ async def _receive(daemon: socket.socket) -> tuple[bytes, list[int]]:
 
 def main(listener_fd: int) -> None:
     """Serve on a listening SOCK_SEQPACKET socket."""
+    prctl.set_name(b"wherry-relay")
     with socket.socket(fileno=listener_fd) as listener:
         listener.setblocking(False)
         asyncio.run(_main(listener))

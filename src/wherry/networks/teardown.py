@@ -47,6 +47,11 @@ class Teardown:
         self._thread.shutdown()
         self._route.close()
 
+    def abandon(self) -> None:
+        """Close without waiting; for when nothing was deleted yet."""
+        self._thread.shutdown(wait=False)
+        self._route.close()
+
     def _delete(self, name: str) -> None:
         try:
             self._route.transact([link.delete(name)])
