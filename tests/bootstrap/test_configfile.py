@@ -26,7 +26,6 @@ def test_every_kind_of_value_is_read():
             "default-shm-size": "128m",
             "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 2, "Soft": 1}},
             "default-address-pools": [{"base": "10.0.0.0/8", "size": 24}],
-            "runtimes": {"crun": {"path": "/usr/bin/crun"}},
             "insecure-registries": ["r:5000"],
             "proxies": {"http-proxy": "http://p"},
             "group": None,
@@ -41,7 +40,6 @@ def test_every_kind_of_value_is_read():
         "default-shm-size": 128 * 1024 * 1024,
         "default-ulimit": {"nofile": (1, 2)},
         "default-address-pool": [("10.0.0.0/8", 24)],
-        "add-runtime": {"crun": "/usr/bin/crun"},
         "insecure-registry": ["r:5000"],
         "http-proxy": "http://p",
     }

@@ -63,7 +63,7 @@ REFUSED = {
         "--exec-opt native.cgroupdriver=systemd is not served by Wherry yet: cgroups are managed as files (cgroupfs)"
     ),
     "--exec-opt other=1": "--exec-opt other is not served by Wherry yet",
-    "--default-ipc-mode host": "invalid IPC mode: host",
+    "--default-ipc-mode shareable": "--default-ipc-mode shareable is not served by Wherry yet: it is always private",
 }
 
 

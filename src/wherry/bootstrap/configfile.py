@@ -74,12 +74,12 @@ def _flatten(decoded: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(flag: Flag, value: Any) -> Value:  # noqa: ANN401 - whatever stands in the file
+    if flag.hidden:
+        return value
     if flag.name == "default-address-pool":
         return [_pool(item) for item in _exact(flag.key, value, list, "[]*ipamutils.NetworkToSplit")]
     if flag.name == "default-ulimit":
         return _ulimits(flag.key, value)
-    if flag.name == "add-runtime":
-        return _runtimes(flag.key, value)
     if flag.collects is dict:
         return _strings(flag.key, value)
     if flag.collects is list:
@@ -110,19 +110,6 @@ def _words(key: str, value: Any) -> list[str]:  # noqa: ANN401
 def _strings(key: str, value: Any) -> dict[str, str]:  # noqa: ANN401
     items = _exact(key, value, dict, "map[string]string")
     return {name: _exact(f"{key}.{name}", item, str, "string") for name, item in items.items()}
-
-
-def _runtimes(key: str, value: Any) -> dict[str, str]:  # noqa: ANN401
-    runtimes = _exact(key, value, dict, "map[string]system.Runtime")
-    return {name: _runtime_path(f"{key}.{name}", entry) for name, entry in runtimes.items()}
-
-
-def _runtime_path(key: str, entry: Any) -> str:  # noqa: ANN401
-    fields = _exact(key, entry, dict, "system.Runtime")
-    unserved = sorted(set(fields) - {"path"})
-    if unserved:
-        raise FlagError(f"{key}.{unserved[0]} is not served by Wherry yet")
-    return str(_exact(f"{key}.path", fields.get("path", ""), str, "string"))
 
 
 def _ulimits(key: str, value: Any) -> dict[str, tuple[int, int]]:  # noqa: ANN401

@@ -106,15 +106,14 @@ def _tls(said: Mapping[str, Value]) -> TlsFiles | None:
 
 def _settings(said: Mapping[str, Value], original_nofile: Limit) -> Settings:
     _check_exec_options(said.get("exec-opt", ()))
+    _only(said, "default-ipc-mode", "private")
     return Settings(
         data_root=Path(said.get("data-root", DATA_ROOT)),
         exec_root=Path(said.get("exec-root", EXEC_ROOT)),
         storage_driver=said.get("storage-driver", ""),
-        storage_options=tuple(said.get("storage-opt", ())),
         log_driver=said.get("log-driver", "json-file"),
         log_options=said.get("log-opt", {}),
-        default_runtime=said.get("default-runtime", "runc"),
-        runtimes=said.get("add-runtime", {}),
+        default_runtime=_only(said, "default-runtime", "runc"),
         bridge=_bridge(said),
         address_pools=tuple(AddressPool(base=base, size=size) for base, size in said.get("default-address-pool", ())),
         dns=tuple(said.get("dns", ())),
@@ -136,9 +135,6 @@ def _container_defaults(said: Mapping[str, Value]) -> dict[str, Any]:
     return {
         "default_ulimits": tuple(Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.items()),
         "default_shm_size": said.get("default-shm-size", SHM_SIZE),
-        "default_ipc_mode": _one_of(
-            said, "default-ipc-mode", ("private", "shareable"), "invalid IPC mode: {}", default="private"
-        ),
         "default_cgroup_namespace": _one_of(
             said,
             "default-cgroupns-mode",
@@ -202,6 +198,13 @@ def _check_exec_options(options: Sequence[str]) -> None:
             raise FlagError(f"--exec-opt {key} is not served by Wherry yet")
         if value != "cgroupfs":
             raise FlagError(f"--exec-opt {option} is not served by Wherry yet: cgroups are managed as files (cgroupfs)")
+
+
+def _only(said: Mapping[str, Value], name: str, served: str) -> str:
+    """The one value that is served. Raises FlagError for others."""
+    if said.get(name, served) != served:
+        raise FlagError(f"--{name} {said[name]} is not served by Wherry yet: it is always {served}")
+    return served
 
 
 def _one_of(said: Mapping[str, Value], name: str, allowed: Sequence[str], words: str, *, default: str = "info") -> str:

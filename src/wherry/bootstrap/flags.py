@@ -176,14 +176,6 @@ def pair(text: str) -> dict[str, str]:
     return {key: value}
 
 
-def runtime(text: str) -> dict[str, str]:
-    """A further runtime, `name=path`. Raises ValueError."""
-    name, equals, path = text.partition("=")
-    if not equals or not name or not path:
-        raise ValueError(f"invalid runtime argument: {text}")
-    return {name: path}
-
-
 def ulimit(text: str) -> dict[str, tuple[int, int]]:
     """A limit `name=soft[:hard]`; the hard one is the soft one unless said. Raises ValueError."""
     name, equals, values = text.partition("=")

@@ -116,7 +116,9 @@ def network_options(settings: Settings) -> NetworkOptions:
         host_ip=bridge.host_address,
         icc=bridge.between_containers,
         ip_forward=bridge.forward,
+        ip_forward_no_drop=bridge.forward_between_others,
         ip_masquerade=bridge.masquerade,
+        userland_proxy=bridge.userland_proxy,
     )
 
 

@@ -15,7 +15,7 @@ from wherry.bootstrap.daemon_options import Options, read_options
 from wherry.bootstrap.flags import FlagError, parse_arguments
 from wherry.bootstrap.logs import set_up
 from wherry.bootstrap.options import FLAGS, usage
-from wherry.engine.settings import Limit
+from wherry.engine.settings import Limit, RegistrySettings
 from wherry.model.errors import EngineError
 from wherry.records.upgrades import UnknownFormat
 
@@ -66,6 +66,7 @@ def _run_daemon(options: Options) -> int:
     if options.serving.ready_fd is not None:
         os.set_inheritable(options.serving.ready_fd, False)
     _raise_file_limit(options.settings.original_nofile)
+    _set_proxies(options.settings.registry)
     # Only now: what is above answers at once.
     from wherry.bootstrap.daemon import serve  # noqa: PLC0415
 
@@ -84,6 +85,14 @@ def _raise_file_limit(original: Limit) -> None:
     """As many files as we may have; containers get the original limit back."""
     _, hard = original
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _set_proxies(registry: RegistrySettings) -> None:
+    """Proxies that were said go before the environment's, and everything that goes out looks there."""
+    said = {"HTTP_PROXY": registry.http_proxy, "HTTPS_PROXY": registry.https_proxy, "NO_PROXY": registry.no_proxy}
+    for name, value in said.items():
+        if value:
+            os.environ[name] = os.environ[name.lower()] = value
 
 
 def _first(error: BaseException) -> BaseException:

@@ -16,7 +16,6 @@ from wherry.bootstrap.flags import (
     mirror,
     number,
     pair,
-    runtime,
     size,
     switch,
     ulimit,
@@ -39,7 +38,6 @@ _list = partial(_flag, kind="list", collects=list)
 _map = partial(_flag, kind="map", collects=dict)
 
 SERVED = (
-    _map("add-runtime", "Register an additional OCI compatible runtime", key="runtimes", parse=runtime, kind="runtime"),
     _text("bip", "IPv4 address for the default bridge"),
     _text("bridge", "Attach containers to a network bridge", shorthand="b"),
     _text("cgroup-parent", "Set parent cgroup for all containers"),
@@ -54,7 +52,7 @@ SERVED = (
         kind="pool-options",
     ),
     _text("default-cgroupns-mode", 'Default mode for containers cgroup namespace ("host" | "private")'),
-    _text("default-ipc-mode", 'Default mode for containers ipc ("shareable" | "private")', default='"private"'),
+    _text("default-ipc-mode", "Default mode for containers ipc; no other is served", default='"private"'),
     _text("default-runtime", "Default OCI runtime for containers", default='"runc"'),
     _text("default-shm-size", "Default shm size for containers", default="64MiB", parse=size, kind="bytes"),
     _map("default-ulimit", "Default ulimits for containers", key="default-ulimits", parse=ulimit, kind="ulimit"),
@@ -115,7 +113,6 @@ SERVED = (
     ),
     _number("shutdown-timeout", "Set the default shutdown timeout", default="15"),
     _text("storage-driver", "Storage driver to use", shorthand="s"),
-    _list("storage-opt", "Storage driver options", key="storage-opts"),
     _switch("tls", "Use TLS; implied by --tlsverify"),
     _text("tlscacert", "Trust certs signed only by this CA", default=f'"{CERTIFICATES}/ca.pem"'),
     _text("tlscert", "Path to TLS certificate file", default=f'"{CERTIFICATES}/cert.pem"'),
@@ -128,10 +125,12 @@ SERVED = (
 
 # What dockerd has and Wherry does not serve, by flag and, where that differs, by key of the configuration file.
 _REFUSED_STRINGS = (
+    "add-runtime:runtimes",
     "authorization-plugin:authorization-plugins", "bip6", "cdi-spec-dir:cdi-spec-dirs", "containerd",
     "containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "default-gateway",
     "default-gateway-v6", "default-network-opt:default-network-opts", "feature:features", "fixed-cidr-v6",
     "metrics-addr", "network-control-plane-mtu", "node-generic-resource:node-generic-resources",
+    "storage-opt:storage-opts",
     "swarm-default-advertise-addr", "userland-proxy-path", "userns-remap",
 )  # fmt: skip
 _REFUSED_SWITCHES = (

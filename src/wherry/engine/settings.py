@@ -60,19 +60,17 @@ class RegistrySettings:
 class Settings:
     """Everything the daemon was told. Sizes in bytes, times in seconds.
 
-    `log_options` and `log_driver` are defaults for containers that do not say. `runtimes` maps further names to
-    paths of OCI runtimes. `original_nofile` is RLIMIT_NOFILE (soft, hard) before the daemon raised its own.
-    `default_cgroup_namespace` empty means host on cgroup v1 and private on v2, as dockerd.
+    `log_options` and `log_driver` are defaults for containers that do not say. `original_nofile` is RLIMIT_NOFILE
+    (soft, hard) before the daemon raised its own. `default_cgroup_namespace` empty means host on cgroup v1 and
+    private on v2, as dockerd.
     """
 
     data_root: Path = DATA_ROOT
     exec_root: Path = EXEC_ROOT
     storage_driver: str = ""
-    storage_options: tuple[str, ...] = ()
     log_driver: str = "json-file"
     log_options: dict[str, str] = field(default_factory=dict)
     default_runtime: str = "wherry"
-    runtimes: dict[str, str] = field(default_factory=dict)
     bridge: BridgeSettings = BridgeSettings()
     address_pools: tuple[AddressPool, ...] = ()
     dns: tuple[str, ...] = ()
@@ -82,7 +80,6 @@ class Settings:
     registry: RegistrySettings = RegistrySettings()
     default_ulimits: tuple[Ulimit, ...] = ()
     default_shm_size: int = SHM_SIZE
-    default_ipc_mode: str = "private"
     default_cgroup_namespace: str = ""
     cgroup_parent: str = ""
     init: bool = False
