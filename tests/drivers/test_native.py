@@ -4,13 +4,15 @@ import asyncio
 import hashlib
 import os
 import signal
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, StartFailed
 from wherry.drivers.native import NativeDriver
-from wherry.model.errors import Unsupported
+from wherry.linux import mount
+from wherry.model.errors import EngineError, Unsupported
 from wherry.oci.runtime import Hook, Hooks, Memory, Process, Resources, Rlimit, Seccomp, SeccompRule, User
 
 
@@ -249,3 +251,52 @@ async def test_two_start_at_once(driver, boxes):
     assert [boxes.text(birth.id) for birth in births] == [f"{number}\n" for number in range(8)]
     for birth in births:
         await driver.forget(birth.id)
+
+
+async def test_a_paused_container_takes_no_exec(driver, boxes):
+    birth = boxes.birth("sleep", "1000")
+    process = await driver.start(birth)
+    await process.pause()
+    with pytest.raises(EngineError, match="is paused"):
+        await process.exec(exec_of("true"))
+    await process.signal(signal.SIGKILL)
+    await process.wait()
+    await driver.forget(birth.id)
+
+
+async def test_a_full_disk_costs_lines_but_not_the_container(driver, boxes, tmp_path, caplog):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount.mount("tmpfs", str(disk), "tmpfs", 0, "size=64k")
+    try:
+        boxes.logs = disk
+        birth = boxes.birth("sh", "-c", "seq 1 20000; exit 5")
+        process = await driver.start(birth)
+        assert (await process.wait()).code == 5
+        assert "No space left on device" in caplog.text
+        lines = boxes.text(birth.id).splitlines()
+        assert lines == [str(number) for number in range(1, len(lines) + 1)]
+        await driver.forget(birth.id)
+    finally:
+        mount.umount2(str(disk), mount.MNT_DETACH)
+
+
+async def test_without_a_directory_for_its_log_nothing_starts(driver, boxes, tmp_path):
+    boxes.logs = tmp_path / "nowhere"
+    with pytest.raises(EngineError, match="failed to initialize logging driver"):
+        await driver.start(boxes.birth("true"))
+    assert not list((tmp_path / "exec/containers").iterdir())
+
+
+async def test_nobody_else_reaches_a_monitor(driver, boxes, tmp_path):
+    birth = boxes.birth("sleep", "1000")
+    process = await driver.start(birth)
+    directory = tmp_path / "exec/containers" / birth.id
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert "wherry" not in "".join(line for line in Path("/proc/net/unix").read_text().splitlines() if "@" in line)
+    monitor = msgspec.json.decode((directory / "alive.json").read_bytes())["monitor_pid"]
+    assert Path(f"/proc/{monitor}/comm").read_text() == "wherry-mon\n"
+    assert birth.id in Path(f"/proc/{monitor}/cmdline").read_text()
+    await process.signal(signal.SIGKILL)
+    await process.wait()
+    await driver.forget(birth.id)

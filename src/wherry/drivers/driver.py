@@ -121,7 +121,11 @@ class Birth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecBirth:
-    """A further process in a running container. `process` is the runtime-spec's `process` object."""
+    """A further process in a running container. `process` is the runtime-spec's `process` object.
+
+    `privileged` is already in `process` (its capabilities and profiles): it is for drivers that must ask somebody
+    else, such as a virtual machine's agent. As with dockerd the container's system call filter stays in any case.
+    """
 
     id: str
     process: ProcessSpec
@@ -157,7 +161,7 @@ class Process(Protocol):
         """When the user's program was executed, in ns since the epoch."""
 
     async def wait(self) -> ExitStatus:
-        """Wait for the end; all its output is logged and sent when this returns."""
+        """Wait for the end; all its output is logged, and on its way to every session, when this returns."""
 
     async def attach(self, session: Session) -> None:
         """Hand a client's socket over; returns when the monitor has it. The session ends by itself."""

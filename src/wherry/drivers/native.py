@@ -195,7 +195,7 @@ class NativeDriver:
         log_directory = -1
         try:
             if log.driver != "none":
-                log_directory = os.open(log.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                log_directory = _open_log_directory(log.directory)
             standing = (theirs.fileno(), process.directory, *([log_directory] if log_directory >= 0 else []))
             process.connect(ours)
             await self._nursery.fork(question, (*standing, *fds))
@@ -304,6 +304,13 @@ def _log_plan(plan: LogPlan) -> messages.LogPlan:
         files_max=plan.files_max,
         attributes=dict(plan.attributes),
     )
+
+
+def _open_log_directory(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EngineError(f"failed to initialize logging driver: open {path}: {error.strerror}") from None
 
 
 def _remove_stale_cgroup(path: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 from wherry.linux import inotify
 from wherry.logs.files import OpenFile, is_current, open_log
@@ -72,7 +73,7 @@ class Follower:
     async def _wait(self) -> None:
         """Until there is more, the container has ended, or `until_ns` is over."""
         more = asyncio.ensure_future(self._more.wait())
-        waited = {more, self._ended} if self._ended else {more}
+        waited: set[asyncio.Future[Any]] = {more, self._ended} if self._ended else {more}
         timeout = (self._until_ns - time.time_ns()) / _NS_PER_SECOND if self._until_ns else None
         try:
             await asyncio.wait(waited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

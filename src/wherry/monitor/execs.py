@@ -56,6 +56,9 @@ class Execs:
 
     def start(self, container: Container, request: Exec, client: socket.socket | None) -> int:
         """Enter the container; the new process's pid. Raises BirthError, OSError, ValueError."""
+        if container.cgroup and container.cgroup.is_frozen():
+            # It would be frozen on its way in, and we would wait for it for ever.
+            raise ValueError(f"container {self._plan.id} is paused")
         described = request.process
         own = self._plan.spec.process
         if own and not described.rlimits:  # as runc: the container's own limits, unless said otherwise

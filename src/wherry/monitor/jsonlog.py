@@ -79,8 +79,15 @@ def encode(
         return _encode_pieces(data, middle, first_ns, rest_ns, final=final)
     if not end:
         return Encoded(b"", data, 0, first_ns - 1)
-    records, last_ns = _encode_lines(data[: end - 1], middle, first_ns)
-    return Encoded(records, data[end:], 0, last_ns)
+    # Block by block, which keeps the objects that are alive at once, and so the monitor's memory, small.
+    blocks = []
+    start, last_ns = 0, first_ns - 1
+    while start < end:
+        stop = data.rfind(b"\n", start, start + LINE_BYTES_MAX) + 1
+        block, last_ns = _encode_lines(data[start : stop - 1], middle, after(last_ns))
+        blocks.append(block)
+        start = stop
+    return Encoded(b"".join(blocks), data[end:], 0, last_ns)
 
 
 def after(time_ns: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 GONE = select.EPOLLHUP | select.EPOLLERR
+QUIET_SECONDS = 1.0
 
 Handler = Callable[[int], None]
 
@@ -13,8 +14,9 @@ Handler = Callable[[int], None]
 class Loop:
     """Calls each descriptor's handler with the events that happened, until `stop`."""
 
-    def __init__(self) -> None:
-        """Watch nothing yet."""
+    def __init__(self, on_quiet: Callable[[], None] | None = None) -> None:
+        """Watch nothing yet. `on_quiet` is called when something has happened, and then nothing for a second."""
+        self._on_quiet = on_quiet
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._events: dict[int, int] = {}
@@ -40,8 +42,13 @@ class Loop:
 
     def run(self) -> None:
         """Go on until `stop`."""
+        was_busy = True
         while not self._stopped:
-            ready = [(fd, events, self._handlers[fd]) for fd, events in self._epoll.poll()]
+            happened = self._epoll.poll(QUIET_SECONDS if was_busy and self._on_quiet else None)
+            was_busy = bool(happened)
+            if not happened and self._on_quiet:
+                self._on_quiet()
+            ready = [(fd, events, self._handlers[fd]) for fd, events in happened]
             for fd, events, handler in ready:
                 # An earlier handler of this round may have closed it, and its number may be another one's by now.
                 if self._handlers.get(fd) == handler:

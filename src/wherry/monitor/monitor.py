@@ -19,6 +19,7 @@ from wherry.monitor.container import Container
 from wherry.monitor.execs import Execs
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
+from wherry.monitor.memory import give_back
 from wherry.monitor.messages import (
     Attach,
     Done,
@@ -56,7 +57,7 @@ class Monitor:
         self._directory = directory
         self._plan = plan
         self._held = held
-        self._loop = Loop()
+        self._loop = Loop(on_quiet=give_back)
         self._connections = Connections(self._loop, listener, self._serve)
         self._execs = Execs(self._loop, plan, on_exit=self._exec_ended, on_idle=self._stop_when_idle)
         self._ended = False
