@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from wherry.libcontainer.command.errors import CommandError
 from wherry.libcontainer.errors import reason
 from wherry.linux import process, signals, terminal
+from wherry.oci.runtime import ConsoleSize
 
 _READ_BYTES = 65536
 # Everything that a caller may send us and means the container; what stops or kills us cannot be caught anyway.
@@ -54,12 +55,40 @@ def signals_as_events() -> Iterator[int]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def size() -> ConsoleSize | None:
+    """The size of the terminal we run in, if it is one."""
+    try:
+        height, width = terminal.size(0)
+    except OSError:
+        return None
+    return ConsoleSize(height=height, width=width)
+
+
+def resize(master: int) -> None:
+    """Give a pty the size of the terminal we run in, if it is one. Raises OSError."""
+    ours = size()
+    if ours is not None:
+        terminal.set_size(master, height=ours.height, width=ours.width)
+
+
+@contextlib.contextmanager
+def raw() -> Iterator[None]:
+    """The terminal we run in, if it is one, hands every key on as it is."""
+    if not os.isatty(0):
+        yield
+        return
+    before = termios.tcgetattr(0)
+    # Not TCSAFLUSH: what was typed ahead is for the program.
+    tty.setraw(0, termios.TCSADRAIN)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
 def attend(pidfd: int, master: int | None, signal_fd: int) -> int:
     """Stay until the process ends: forward signals, carry the terminal's bytes. Its exit code."""
-    with _raw() if master is not None else contextlib.nullcontext():
-        if master is not None:
-            _resize(master)
-        _loop(pidfd, master, signal_fd)
+    _loop(pidfd, master, signal_fd)
     found = process.wait(pidfd)
     return found.code if found else 0
 
@@ -86,7 +115,7 @@ def _forward(pidfd: int, master: int | None, signal_fd: int) -> bool:
     for number in signals.read_signalfd(signal_fd):
         if number == signal.SIGWINCH:
             if master is not None:
-                _resize(master)
+                resize(master)
             continue
         with contextlib.suppress(ProcessLookupError):
             process.pidfd_send_signal(pidfd, number)
@@ -112,22 +141,3 @@ def _drain(master: int) -> None:
     with contextlib.suppress(BlockingIOError):
         while _copy(master, 1):
             pass
-
-
-def _resize(master: int) -> None:
-    with contextlib.suppress(OSError):  # our own stdin may be no terminal
-        height, width = terminal.size(0)
-        terminal.set_size(master, height=height, width=width)
-
-
-@contextlib.contextmanager
-def _raw() -> Iterator[None]:
-    if not os.isatty(0):
-        yield
-        return
-    before = termios.tcgetattr(0)
-    tty.setraw(0)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)

@@ -66,18 +66,26 @@ def run(settings: Settings, arguments: Arguments) -> int:
     with _failing_as("run"), console.signals_as_events() as signal_fd:
         prctl.set_child_subreaper(on=not detached and not arguments.has("no-subreaper"))
         made = _make(settings, arguments, detached=detached, started_later=False)
-        try:
-            made.child.release()
-        except BirthError:
-            destroy(made.container, settings.log)
-            raise
-        run_poststart(made.container, settings)
-        if detached:
-            return 0
-        code = console.attend(made.child.pidfd, made.child.terminal, signal_fd)
+        with console.raw() if made.child.terminal is not None else contextlib.nullcontext():
+            _release(made, settings)
+            if detached:
+                return 0
+            code = console.attend(made.child.pidfd, made.child.terminal, signal_fd)
         if not arguments.has("keep"):
             destroy(made.container, settings.log)
         return code
+
+
+def _release(made: _Made, settings: Settings) -> None:
+    """Start it; one that cannot be executed is removed. Raises BirthError."""
+    if made.child.terminal is not None:
+        console.resize(made.child.terminal)
+    try:
+        made.child.release()
+    except BirthError:
+        destroy(made.container, settings.log)
+        raise
+    run_poststart(made.container, settings)
 
 
 def run_poststart(container: Container, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """`exec`: a further process in a running container."""
 
+import contextlib
 import os
 from typing import Any
 
@@ -61,7 +62,10 @@ def _execute(settings: Settings, arguments: Arguments) -> int:
         raise CommandError("cannot allocate tty if wherry-runtime will detach without setting console socket")
     if socket_path and not (process.terminal and detached):
         raise CommandError("cannot use console socket if wherry-runtime will not detach or allocate tty")
-    with console.signals_as_events() as signal_fd:
+    in_front = process.terminal and not detached
+    if in_front:
+        process = msgspec.structs.replace(process, console_size=console.size() or process.console_size)
+    with console.signals_as_events() as signal_fd, console.raw() if in_front else contextlib.nullcontext():
         child = _enter(container, spec, process, arguments)
         for warning in child.warnings:
             settings.log.warning(warning)
