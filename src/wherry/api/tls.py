@@ -164,15 +164,28 @@ class _TlsStream:
                 return await self._flush()
 
     async def read(self) -> bytes:
-        """Some bytes, none at the client's orderly end. Raises ssl.SSLError when it just breaks off."""
+        """What there is, none at the client's orderly end. Raises ssl.SSLError when it just breaks off."""
         while True:
             try:
-                return self._tls.read(CHUNK_BYTES)
+                first = self._tls.read(CHUNK_BYTES)
             except ssl.SSLZeroReturnError:
                 return b""
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._receive()
+            else:
+                return first + self._read_more() if first else first
+
+    def _read_more(self) -> bytes:
+        """The records that came along with the first one; each holds 16 KiB at most."""
+        pieces: list[bytes] = []
+        try:
+            while piece := self._tls.read(CHUNK_BYTES):
+                pieces.append(piece)
+        except ssl.SSLError:
+            # No more for now; an end or a fault comes up again with the next read.
+            return b"".join(pieces)
+        return b"".join(pieces)
 
     async def write(self, data: bytes) -> None:
         """Send all of it."""
