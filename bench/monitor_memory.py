@@ -54,7 +54,7 @@ async def measure(directory: Path) -> None:
     # `read` on a closed input ends at once; the burst is over when the sleep runs.
     burst_script = f"/busybox seq 1 {BURST_LINES}; : > /done; exec /busybox sleep 100000"
     burst = await driver.start(birth(root, logs, burst_script))
-    while not (root / "done").exists():
+    while not (root / "done").exists():  # noqa: ASYNC110 - a file says it
         await asyncio.sleep(0.1)
     await asyncio.sleep(1.5)  # monitors give memory back after a second of quiet
     print(f"{'':24}{'proportional':>14}{'private':>10} KiB")
@@ -80,5 +80,5 @@ def show(name: str, pid: int) -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:  # noqa: S108 - as /run is
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         asyncio.run(measure(Path(directory)))

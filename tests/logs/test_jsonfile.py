@@ -121,12 +121,13 @@ async def test_a_follower_may_come_before_the_log(log):
 
 @pytest.mark.parametrize("files_max", [1, 2, 5])
 async def test_a_follower_that_keeps_up_misses_no_rotation(log, files_max):
-    ended = asyncio.Event()
+    ended, more = asyncio.Event(), asyncio.Event()
     heard = []
 
     async def follow():
         async for batch in JsonFileLogs().read(str(log), LogQuery(follow=True), ended=ended.wait()):
             heard.extend(int(line.log.split()[1]) for line in batch)
+            more.set()
 
     log.write_text("")
     following = asyncio.ensure_future(follow())
@@ -137,7 +138,8 @@ async def test_a_follower_that_keeps_up_misses_no_rotation(log, files_max):
             written += 1
         async with asyncio.timeout(10):
             while len(heard) < written:
-                await asyncio.sleep(0)
+                more.clear()
+                await more.wait()
         append(log, written)
         written += 1
         rotate(log, files_max)
