@@ -35,7 +35,7 @@ def _named(names: list[str]) -> list[str]:
     found = {name.strip().upper() for name in names}
     if ALL in found:
         return [ALL]
-    return sorted(name if name.startswith("CAP_") else f"CAP_{name}" for name in found)
+    return sorted({name if name.startswith("CAP_") else f"CAP_{name}" for name in found})
 
 
 def _one(option: str) -> str:
