@@ -1,8 +1,13 @@
 """A real server on real sockets, with routes of the test's choice."""
 
 import asyncio
+import http.client
+import json
+import os
 import socket
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -84,3 +89,95 @@ def serve(tmp_path, routes):
             yield wire
 
     return serve
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Api:
+    def __init__(self, path, pid):
+        self.path = path
+        self.pid = pid
+
+    def ask(self, method, target, body=None, **headers):
+        connection = UnixConnection(self.path)
+        said = {"Content-Type": "application/json", **headers} if body is not None else headers
+        connection.request(method, target, body=body, headers=said)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, data, answer.headers
+
+    def words(self, method, target, body=None):
+        status, data, _ = self.ask(method, target, body)
+        return status, json.loads(data)["message"] if data else ""
+
+
+@contextmanager
+def daemon_in(root, *flags):
+    reading, writing = os.pipe()
+    command = [
+        "unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh",
+        sys.executable, "-m", "wherry.bootstrap", "--data-root", root / "data",
+        "--exec-root", root / "exec", "--pidfile", root / "pid", "-H", f"unix://{root}/s.sock",
+        "--ready-fd", str(writing), *flags,
+    ]  # fmt: skip
+    with (
+        (root / "log").open("w") as log,
+        subprocess.Popen(command, pass_fds=[writing], stderr=log) as process,
+        os.fdopen(reading, "rb") as ready,
+    ):
+        os.close(writing)
+        assert ready.read() == b"ready\n", (root / "log").read_text()
+        yield Api(root / "s.sock", process.pid)
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def running_daemon(tmp_path_factory):
+    """A whole daemon in a network namespace of its own, for the time of a context."""
+
+    @contextmanager
+    def running_daemon(*flags):
+        with daemon_in(tmp_path_factory.mktemp("daemon"), *flags) as api:
+            yield api
+
+    return running_daemon
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Two authorities; a server certificate of the first, a client certificate of each."""
+    directory = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    for authority in ("ca", "other-ca"):
+        openssl(
+            "req",
+            "-x509",
+            *key,
+            "-keyout",
+            f"{authority}-key.pem",
+            "-out",
+            f"{authority}.pem",
+            "-subj",
+            f"/CN={authority}",
+        )
+    for name, authority in (("server", "ca"), ("client", "ca"), ("stranger", "other-ca")):
+        openssl(
+            "req", "-x509", *key, "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+            "-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem", "-addext", "subjectAltName=IP:127.0.0.1",
+        )  # fmt: skip
+    return directory

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import socket
 import ssl
-import subprocess
 import threading
 from contextlib import asynccontextmanager, contextmanager
 
@@ -19,35 +18,6 @@ from wherry.model.errors import InvalidParameter
 MEGABYTES = 16
 REQUEST = b"GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 UPGRADE = b"POST /attach HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """Two authorities; a server certificate of the first, a client certificate of each."""
-    directory = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    for authority in ("ca", "other-ca"):
-        openssl(
-            "req",
-            "-x509",
-            *key,
-            "-keyout",
-            f"{authority}-key.pem",
-            "-out",
-            f"{authority}.pem",
-            "-subj",
-            f"/CN={authority}",
-        )
-    for name, authority in (("server", "ca"), ("client", "ca"), ("stranger", "other-ca")):
-        openssl(
-            "req", "-x509", *key, "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-            "-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem", "-addext", "subjectAltName=IP:127.0.0.1",
-        )  # fmt: skip
-    return directory
 
 
 @pytest.fixture
@@ -123,6 +93,7 @@ async def test_clients_must_show_a_certificate_of_the_right_authority(serve_tls,
                 await asyncio.to_thread(ask, connect, address, name=wrong)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
 async def test_old_versions_of_tls_are_refused(serve_tls, connect, ping):
     async with serve_tls() as address:
         with pytest.raises((ssl.SSLError, ConnectionError)), pytest.warns(DeprecationWarning, match="TLSv1"):

@@ -3,72 +3,17 @@
 Where dockerd answers 500 to what is the client's mistake, Wherry answers 400 with the same words.
 """
 
-import http.client
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
 import tarfile
-from contextlib import contextmanager
 
 import pytest
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class Api:
-    def __init__(self, path):
-        self.path = path
-
-    def ask(self, method, target, body=None, **headers):
-        connection = UnixConnection(self.path)
-        said = {"Content-Type": "application/json", **headers} if body is not None else headers
-        connection.request(method, target, body=body, headers=said)
-        answer = connection.getresponse()
-        data = answer.read()
-        connection.close()
-        return answer.status, data, answer.headers
-
-    def words(self, method, target, body=None):
-        status, data, _ = self.ask(method, target, body)
-        return status, json.loads(data)["message"] if data else ""
-
-
-@contextmanager
-def running_daemon(root):
-    reading, writing = os.pipe()
-    command = [
-        "unshare", "-n", sys.executable, "-m", "wherry.bootstrap", "--data-root", root / "data",
-        "--exec-root", root / "exec", "--pidfile", root / "pid", "-H", f"unix://{root}/s.sock",
-        "--ready-fd", str(writing),
-    ]  # fmt: skip
-    with (
-        (root / "log").open("w") as log,
-        subprocess.Popen(command, pass_fds=[writing], stderr=log) as process,
-        os.fdopen(reading, "rb") as ready,
-    ):
-        os.close(writing)
-        assert ready.read() == b"ready\n", (root / "log").read_text()
-        yield Api(root / "s.sock")
-        process.terminate()
-        assert process.wait(60) == 0
-
-
 @pytest.fixture(scope="module")
-def api(tmp_path_factory):
+def api(running_daemon):
     """A daemon with the image `small` and a container `made` that never ran."""
-    with running_daemon(tmp_path_factory.mktemp("words")) as api:
+    with running_daemon() as api:
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             tar.addfile(tarfile.TarInfo("file"))
