@@ -38,7 +38,8 @@ def join_keyring(name: str, *, ids_are_mapped: bool) -> None:
     try:
         key = keyring.join_session(name)
         search = _KEY_OTHER_SEARCH if ids_are_mapped else _KEY_USER_SEARCH
-        keyring.set_permissions(key, keyring.permissions(key) | search)
+        if key:
+            keyring.set_permissions(key, keyring.permissions(key) | search)
     except OSError as error:
         # A kernel without keyrings, or a sandbox around us that forbids them: there are no keys to keep away then.
         if error.errno not in (errno.ENOSYS, errno.EPERM, errno.EACCES):

@@ -16,7 +16,7 @@ _keyctl = declare_syscall(
 
 
 def join_session(name: str) -> int:
-    """Join the session keyring of that name, or make it; its serial number. Raises OSError."""
+    """Join the session keyring of that name, or make it; its serial, 0 when it is ours already. Raises OSError."""
     text = ctypes.create_string_buffer(name.encode())
     return checked(_keyctl(_KEYCTL_JOIN_SESSION_KEYRING, ctypes.addressof(text), None, 0), "keyctl join", name)
 

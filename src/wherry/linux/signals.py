@@ -32,9 +32,13 @@ def read_signalfd(fd: int) -> list[int]:
 
 
 def reset() -> None:
-    """Undo what Python ignores (an ignored signal stays ignored over execve(2)), and empty the mask."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    """Give a program what it expects: nothing ignored (that survives execve(2)), nothing blocked.
+
+    Python itself ignores SIGPIPE and SIGXFSZ, and a caller such as nohup(1) may have ignored more.
+    """
+    for number in range(1, signal.SIGRTMIN):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
