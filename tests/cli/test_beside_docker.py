@@ -355,7 +355,10 @@ exec -d con true
 exec -d -e A=1 -e PATH -w /x -u 5 --privileged -t con sh -c x
 exec -d -i con true
 tag a localhost:5000/b:c
-create -v /tmp:/a -v vol:/b:ro -v /c -v ./x:/y -v .:/z:ro,z busybox
+create -v /tmp:/a -v /c busybox
+create -v vol:/b:ro busybox
+create -v ./x:/y busybox
+create -v .:/z:ro,z busybox
 create -v /a::/b busybox
 create -m 512m --memory-swap -1 --memory-reservation 1.5g --memory-swappiness 60 busybox
 tag a localhost:5000/b:c
