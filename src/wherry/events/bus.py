@@ -22,6 +22,11 @@ class Bus:
         self._history: deque[Event] = deque(maxlen=HISTORY_MAX)
         self._subscribers: set[Subscription] = set()
 
+    @property
+    def subscribers(self) -> int:
+        """How many listen now."""
+        return len(self._subscribers)
+
     def publish(self, event: Event) -> None:
         """Tell everybody. A subscriber that does not read loses its subscription, never the publisher's time."""
         self._history.append(event)
