@@ -334,7 +334,7 @@ class Chain:
                 return value[field]
             if field == "ID" and "Id" in value:
                 return value["Id"]  # Go's types spell it so, and so do users
-            if scope.optional is not None and scope.optional(field):
+            if _is_text_map(value) or (scope.optional is not None and scope.optional(field)):
                 return None
             problem = f'map has no entry for key "{field}"'
         elif value is None:
@@ -342,6 +342,11 @@ class Chain:
         else:
             problem = f"can't evaluate field {field} in type {type_name(value)}"
         raise TemplateError(f'{self.column}: executing "{scope.name}" at <{self.text}>: {problem}')
+
+
+def _is_text_map(value: dict[str, Any]) -> bool:
+    """True for labels and their like, where Go does not mind a missing key; a Go type's fields are capitalised."""
+    return all(isinstance(item, str) and not key[:1].isupper() for key, item in value.items())
 
 
 BLOCKS: dict[str, type[Block]] = {"if": If, "range": Range, "with": With}

@@ -50,9 +50,13 @@ def _templated(values: Values, form: str) -> None:
         emit(encode(values) + "\n")
         return
     try:
-        emit(Template(form).render(values) + "\n")
+        template = Template(form)
     except TemplateError as error:
-        raise CommandError(f"template parsing error: {error}") from error
+        raise CommandError(f"template parsing error: {error}", status=64) from error
+    try:
+        emit(template.render(values) + "\n")
+    except TemplateError as error:
+        raise CommandError(str(error)) from error
 
 
 def _lines(it: Values) -> list[str]:

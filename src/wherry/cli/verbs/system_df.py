@@ -5,8 +5,9 @@ from __future__ import annotations
 from wherry.cli import rows
 from wherry.cli.errors import CommandError
 from wherry.cli.flags import BOOL, STRING, Flag, Verb
-from wherry.cli.human import size
+from wherry.cli.human import ago, size
 from wherry.cli.listing import FORMAT_HELP, Listing, show
+from wherry.cli.moments import unix
 from wherry.cli.output import emit
 from wherry.cli.rows_images import entries, images
 from wherry.cli.verbs.volume_ls import listing as volume_listing
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 HEADERS = {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"}
 TABLE = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
 CONTAINER_TABLE = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
+CACHE_HEADERS = {
+    "ID": "CACHE ID",
+    "CacheType": "CACHE TYPE",
+    "Size": "SIZE",
+    "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED",
+    "UsageCount": "USAGE",
+    "Shared": "SHARED",
+}
+CACHE = {
+    "ID": lambda it: it["ID"][:12] + "*" * bool(it.get("InUse")),
+    "CacheType": lambda it: it["Type"],
+    "Size": lambda it: size(it["Size"], 3),
+    "CreatedSince": lambda it: _ago(it.get("CreatedAt")),
+    "LastUsedSince": lambda it: _ago(it.get("LastUsedAt")),
+    "UsageCount": lambda it: str(it.get("UsageCount", 0)),
+    "Shared": lambda it: "true" if it.get("Shared") else "false",
+}
 ACTIVE_STATES = ("running", "paused", "restarting")
 
 
@@ -90,9 +109,16 @@ def _cache(usage: Item) -> Item:
     return _row("Build Cache", len(found), sum(bool(it.get("InUse")) for it in found), whole, size(idle))
 
 
+def _ago(moment: str | None) -> str:
+    """How long ago an RFC 3339 time was; "" for none."""
+    return ago(float(unix(moment))) if moment else ""
+
+
 def _verbose(usage: Item) -> None:
     emit("Images space usage:\n\n")
-    show(images(full=False, digests=False, usage=True), entries(usage.get("Images") or [], digests=False))
+    # Space belongs to an image, not to each of its names: one line with the first.
+    named = [entries([it], digests=False)[0] for it in usage.get("Images") or ()]
+    show(images(full=False, digests=False, usage=True), named)
     emit("\nContainers space usage:\n\n")
     containers = rows.containers(full=False, with_size=False)
     containers.table = CONTAINER_TABLE
@@ -102,6 +128,7 @@ def _verbose(usage: Item) -> None:
     show(volume_listing(usage=True), usage.get("Volumes") or [])
     found = usage.get("BuildCache") or []
     emit(f"\nBuild cache usage: {size(sum(it['Size'] for it in found if not it.get('Shared')))}\n\n")
+    show(Listing(CACHE, CACHE_HEADERS, tuple(CACHE_HEADERS), quiet="ID", type_name=""), found)
 
 
 DF = Verb(
