@@ -8,6 +8,7 @@ from wherry.api.syntax import Json
 from wherry.api.versions import Version
 from wherry.model.config import Config, CreateRequest, Healthcheck, HostConfig, MountRequest, NetworkingConfig
 from wherry.model.errors import InvalidParameter
+from wherry.oci.reference import DEFAULT_DOMAIN
 
 
 class ExecStart(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -34,6 +35,13 @@ class AuthRequest(Struct, frozen=True, kw_only=True):
     password: str = ""
     serveraddress: str = ""
     identitytoken: str = ""
+
+
+def registry_domain(address: str) -> str:
+    """The registry that a server address names: a bare host, or a URL as the command line keeps it for Docker Hub."""
+    host = address.partition("://")[2] or address
+    host = host.partition("/")[0]
+    return DEFAULT_DOMAIN if host in {"", "index.docker.io", "registry-1.docker.io"} else host
 
 
 def create_request(value: Json, version: Version) -> CreateRequest:

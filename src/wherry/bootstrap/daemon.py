@@ -8,6 +8,7 @@ import ssl
 from dataclasses import replace
 
 from wherry import __version__
+from wherry.api.answers import COMMON_HEADERS
 from wherry.api.routes.table import all_routes
 from wherry.api.server import Server, serving
 from wherry.api.tls import server_context
@@ -33,6 +34,7 @@ async def serve(options: Options) -> None:
     """Run until a signal ends it. Raises FlagError, EngineError, OSError when it cannot start."""
     stop = _stop_signal()
     tls = _tls_context(options.serving.tls)
+    COMMON_HEADERS["Docker-Experimental"] = str(options.settings.experimental).lower()
     with holding(options.serving.pidfile), listening(options.serving) as listeners:
         async with house.engine(options.settings) as engine:
             _reload_on_hangup(options, engine)

@@ -168,7 +168,8 @@ async def _import(call: Call) -> StreamResponse:
 
 def _wanted_name(call: Call) -> tuple[str, bool]:
     """The name to pull, and whether all its tags are meant: that is how dockerd reads a name without a tag."""
-    name, tag_said = call.form.text("fromImage"), call.form.text("tag")
+    # `docker pull -a` of old clients leaves the colon at the end.
+    name, tag_said = call.form.text("fromImage").removesuffix(":"), call.form.text("tag")
     if not tag_said:
         last = name.rpartition("/")[2]
         return name, ":" not in last and "@" not in last

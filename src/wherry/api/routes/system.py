@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from aiohttp.web import Response, StreamResponse
 
 from wherry.api.answers import COMMON_HEADERS, Wire, answer, send_lines
+from wherry.api.body import read_json
+from wherry.api.requests import AuthRequest, registry_domain
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.event import event_view
 from wherry.api.views.info import info_view
@@ -13,10 +15,10 @@ from wherry.engine.system import info, version
 from wherry.model.clock import NANOSECONDS
 from wherry.model.errors import InvalidParameter
 from wherry.model.event import Event
+from wherry.registry.credentials import Credentials
 
 # No Builder-Version: clients that read `2` there send their builds to BuildKit's endpoints.
 PING_HEADERS = {
-    **COMMON_HEADERS,
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Content-Type": "text/plain; charset=utf-8",
     "Pragma": "no-cache",
@@ -29,13 +31,13 @@ routes = RouteTable()
 @routes.route("GET", "/_ping")
 async def ping(_call: Call) -> StreamResponse:
     """Whether somebody is there, and which versions it speaks."""
-    return Response(body=b"OK", headers=PING_HEADERS)
+    return Response(body=b"OK", headers={**COMMON_HEADERS, **PING_HEADERS})
 
 
 @routes.route("HEAD", "/_ping")
 async def ping_head(_call: Call) -> StreamResponse:
     """The same without a body, and saying so: clients complain of bytes that they did not ask for."""
-    return Response(headers={**PING_HEADERS, "Content-Length": "0"})
+    return Response(headers={**COMMON_HEADERS, **PING_HEADERS, "Content-Length": "0"})
 
 
 @routes.route("GET", "/version")
@@ -48,6 +50,20 @@ async def show_version(call: Call) -> StreamResponse:
 async def show_info(call: Call) -> StreamResponse:
     """`docker info`."""
     return answer(info_view(info(call.engine), call.version))
+
+
+@routes.route("POST", "/auth")
+async def log_in(call: Call) -> StreamResponse:
+    """`docker login`: whether a registry accepts these secrets."""
+    said = await read_json(call.request, AuthRequest, root="AuthConfig")
+    credentials = Credentials(
+        username=said.username,
+        password=said.password,
+        identity_token=said.identitytoken,
+        server_address=said.serveraddress,
+    )
+    await call.engine.library.registries.check_login(registry_domain(said.serveraddress), credentials)
+    return answer({"Status": "Login Succeeded", "IdentityToken": ""})
 
 
 @routes.route("GET", "/events")
