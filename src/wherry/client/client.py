@@ -116,6 +116,13 @@ class Client:
         if self._idle is None:
             self._idle = Connection(dial(self.address, self._tls))
 
+    def take(self) -> Connection:
+        """A connection on which nothing is under way; it is the caller's from now on."""
+        self.connect()
+        connection, self._idle = self._idle, None
+        assert connection is not None
+        return connection
+
     def send(self, call: Call) -> Answer:
         """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on."""
         connection, head = self._exchange(call, f"/v{self.version}{call.target}")
@@ -124,9 +131,7 @@ class Client:
     def begin(self, call: Call) -> Pending:
         """Send `call` and do not wait: several may be under way, each on its own connection."""
         target = f"/v{self.version}{call.target}"
-        self.connect()
-        connection, self._idle = self._idle, None
-        assert connection is not None
+        connection = self.take()
         try:
             self._write(connection, call, target)
         except OSError as error:
@@ -176,9 +181,7 @@ class Client:
 
     def _exchange(self, call: Call, target: str) -> tuple[Connection, Head]:
         fresh = self._idle is None
-        self.connect()
-        connection, self._idle = self._idle, None
-        assert connection is not None
+        connection = self.take()
         try:
             self._write(connection, call, target)
             return connection, connection.read_head()

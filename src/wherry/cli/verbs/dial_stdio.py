@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from wherry.cli.flags import Verb
 from wherry.cli.streams import Pump, raw_output
-from wherry.client.dial import dial
-from wherry.client.http import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def _dial(session: Session, _: Given, __: list[str]) -> int:
-    address = session.client.address
-    session.client.close()
-    connection = Connection(dial(address))
+    connection = session.client.take()
     try:
         Pump(connection, raw_output, stdin=True).run()
     finally:
