@@ -14,7 +14,7 @@ NOW = 1_700_000_000_123_456_789
 
 def go_string(data: bytes) -> str:
     """The inside of a JSON string as Go's encoder of dockerd has it (jsonlog.go), the plain way."""
-    text = data.decode("utf-8", "wherry-each-byte")
+    text = data.decode("utf-8", "surrogateescape")
     out = []
     for character in text:
         if character in '"\\':
@@ -23,6 +23,8 @@ def go_string(data: bytes) -> str:
             out.append("\\n")
         elif character == "\r":
             out.append("\\r")
+        elif 0xDC80 <= ord(character) < 0xDD00:
+            out.append("\\ufffd")
         elif ord(character) < 32 or character in "<>&\u2028\u2029":
             out.append(f"\\u{ord(character):04x}")
         else:
@@ -74,6 +76,9 @@ SPICES = [
     b"\xe2\x80\xa8",
     b"\xff\xfe",
     b"\xe2\x82",
+    b"\xc2\x81",
+    b"\xc2\x84",
+    "\ufffd".encode(),
     b"\x08\x0c",
     b"\r",
     b"\x1b[0m",

@@ -30,20 +30,23 @@ _RAW = (
     (b"\xe2\x80\xa9", b"\\u2029"),
 )
 _SLOW = {code: f"\\u{code:04x}" for code in (*range(32), 0x3C, 0x3E, 0x26, 0x2028, 0x2029)}
+_SLOW |= dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd")  # what surrogateescape makes of a bad byte
 _SLOW |= {ord("\n"): "\\n", ord("\r"): "\\r", ord('"'): '\\"', ord("\\"): "\\\\"}
 # Go cuts trailing zeros off a time. No stamp ends in one, so none has to be cut: 900 of each 1000 remain.
 _TAILS = [b'%03dZ"}\n{"log":"' % number for number in range(1000) if number % 10]
 _OPENING = b'{"log":"'
+# What stands for a bad byte during the encoding. Go has an escape for each of them, but leaves a true U+FFFD raw.
+_BAD = "\x84"
 _HANDLER = "wherry-each-byte"
 
 
-def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
-    """Go has one U+FFFD for every bad byte, Python one for every bad sequence."""
+def _mark_each_byte(error: UnicodeError) -> tuple[str, int]:
+    """Python would have one mark for a whole bad sequence."""
     assert isinstance(error, UnicodeDecodeError)
-    return "\ufffd" * (error.end - error.start), error.end
+    return _BAD * (error.end - error.start), error.end
 
 
-codecs.register_error(_HANDLER, _replace_each_byte)
+codecs.register_error(_HANDLER, _mark_each_byte)
 
 
 class Encoded(Struct, frozen=True):
@@ -128,15 +131,21 @@ def _moment(microseconds: int) -> bytes:
 
 def _escape(data: bytes) -> list[bytes]:
     """Lines as the insides of Go's JSON strings."""
-    text = data.decode("utf-8", _HANDLER)
-    if _NEWLINE in text:
-        return _escape_slowly(text)
-    text = text.replace("\n", _NEWLINE)
     stand_ins = []
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        if _BAD.encode() in data:
+            return _escape_slowly(data)
+        text = data.decode("utf-8", _HANDLER)
+        stand_ins.append((_BAD.encode(), b"\\ufffd"))
+    if _NEWLINE in text:
+        return _escape_slowly(data)
+    text = text.replace("\n", _NEWLINE)
     for raw, plain, stand_in, escaped in _SHORT:
         if raw in data:
             if stand_in in text:
-                return _escape_slowly(text.replace(_NEWLINE, "\n"))
+                return _escape_slowly(data)
             text = text.replace(plain, stand_in)
             stand_ins.append((stand_in.encode(), escaped))
     encoded = msgspec.json.encode(text)[1:-1]
@@ -146,7 +155,8 @@ def _escape(data: bytes) -> list[bytes]:
     return encoded.split(_NEWLINE.encode())
 
 
-def _escape_slowly(text: str) -> list[bytes]:
+def _escape_slowly(data: bytes) -> list[bytes]:
+    text = data.decode("utf-8", "surrogateescape")
     return [line.translate(_SLOW).encode() for line in text.split("\n")]
 
 
