@@ -81,3 +81,26 @@ def test_a_stream_that_is_not_attached_is_dropped(capfd):
 def test_the_daemons_own_error_ends_the_stream():
     with pytest.raises(CommandError, match="error from daemon in stream: broken"):
         Demultiplexer().feed(frame(3, b"broken"))
+
+
+def test_signals_are_named_as_docker_names_them():
+    from wherry.cli import signals
+
+    assert [signals.name(number) for number in (2, 15, 28, 17, 6, 29, 99)] == [
+        "INT", "TERM", "WINCH", "CHLD", "ABRT", "IO", "99",
+    ]  # fmt: skip
+    assert {1, 2, 15, 28} <= signals.FORWARDED
+    assert not {9, 13, 17, 19, 23} & signals.FORWARDED
+
+
+def test_watched_signals_are_read_and_their_handlers_put_back():
+    import signal
+
+    from wherry.cli import signals
+
+    before = signal.getsignal(signal.SIGUSR1)
+    with signals.Watch([signal.SIGUSR1]) as watch:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert watch.read() == bytes([signal.SIGUSR1])
+        assert watch.read() == b""
+    assert signal.getsignal(signal.SIGUSR1) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from wherry.cli import signals, terminal
@@ -69,7 +68,7 @@ class Attachment:
         `started` is called when signals are watched and before anything is copied: there the container is started.
         """
         wanted = set(signals.FORWARDED if self._kill is not None and not self._tty else ())
-        wanted |= {signal.SIGWINCH} if self._tty else set()
+        wanted |= {signals.SIGWINCH} if self._tty else set()
         with signals.Watch(wanted) as watch, terminal.Raw(0 if self._tty and self._stdin else -1):
             if started is not None:
                 started()
@@ -83,7 +82,7 @@ class Attachment:
                 connection.wire.close()
 
     def _on_signal(self, number: int) -> None:
-        if number == signal.SIGWINCH and self._tty:
+        if number == signals.SIGWINCH and self._tty:
             self._tell_size()
         elif self._kill is not None:
             self._quietly(self._kill(signals.name(number)))
