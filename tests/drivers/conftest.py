@@ -72,7 +72,9 @@ def rootfs(tmp_path_factory):
     for name in names:
         if name != "busybox":
             (root / "bin" / name).symlink_to("busybox")
-    return root
+    yield root
+    for parent in (*Path("/sys/fs/cgroup").glob("*/wherry-tests"), *Path("/sys/fs/cgroup").glob("wherry-tests")):
+        parent.rmdir()
 
 
 @pytest.fixture
