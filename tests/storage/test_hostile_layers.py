@@ -377,6 +377,7 @@ def test_the_worker_has_few_rights_and_sees_nothing_but_the_layer(overlay, layer
     few = sum(1 << number for number in (0, 1, 3, 4, 27, 31))
     assert [int(seen[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapInh")] == [few, few, few, 0]
     assert seen["NoNewPrivs"] == "1"
+    assert seen["Seccomp"] == "2"
     assert seen["mounts"] == 1
     assert seen["files"] == [0, 1, 2]
 
@@ -385,6 +386,6 @@ def _wait_until_it_waits(pid):
     """Sealed, and asleep in read(2) for more of its tar."""
     while True:
         status = Path(f"/proc/{pid}/status").read_text()
-        if "NoNewPrivs:\t1" in status and "State:\tS" in status:
+        if "Seccomp:\t2" in status and "State:\tS" in status:
             return
         os.sched_yield()

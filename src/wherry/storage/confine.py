@@ -8,6 +8,8 @@ from wherry.linux.capability import NUMBERS, Sets, capset, drop_from_bounding_se
 from wherry.linux.mount import MNT_DETACH, MS_PRIVATE, MS_REC, mount, move_mount, open_tree, pivot_root, umount2
 from wherry.linux.namespaces import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, unshare
 from wherry.linux.prctl import set_dumpable, set_no_new_privileges
+from wherry.linux.seccomp import install
+from wherry.storage import callfilter
 
 _ADDRESS_SPACE_MAX = 2 << 30
 _CAPABILITIES = (
@@ -51,3 +53,6 @@ def seal() -> None:
     capset(Sets(keep, keep, 0))
     set_no_new_privileges()
     set_dumpable(on=False)
+    calls = callfilter.program()
+    if calls:
+        install(calls)
