@@ -43,16 +43,18 @@ class Session:
     def client(self) -> Client:
         """The connection to the daemon. Our own daemon is started when nothing listens at its usual place."""
         if self._client is None:
-            self._client = self.new_client()
+            # Kept once it is connected: a connection that is there tells the others its version.
+            client = self.new_client()
             try:
-                self._client.connect()
+                client.connect()
             except Unreachable as error:
-                if not error.absent or self._client.address.text != addresses.DEFAULT:
+                if not error.absent or client.address.text != addresses.DEFAULT:
                     raise
-                self._start_daemon()
-                self._client.connect()
+                _start_daemon(client)
+                client.connect()
             except Forbidden as error:
                 raise CommandError(f"{error}: run this as root, or as a member of the group that owns it") from error
+            self._client = client
         return self._client
 
     def new_client(self) -> Client:
@@ -84,12 +86,13 @@ class Session:
             setattr(tls, {"tlscacert": "ca", "tlscert": "certificate", "tlskey": "key"}[name], options[name])
         return tls
 
-    def _start_daemon(self) -> None:
-        if os.geteuid() != 0:
-            raise CommandError(f"No daemon answers at {addresses.DEFAULT}, and only root can start one: sudo wherryd")
-        from wherry.cli.daemon import start
 
-        start(self.new_client())
+def _start_daemon(client: Client) -> None:
+    if os.geteuid() != 0:
+        raise CommandError(f"No daemon answers at {addresses.DEFAULT}, and only root can start one: sudo wherryd")
+    from wherry.cli.daemon import start
+
+    start(client)
 
 
 def _set(name: str) -> bool:

@@ -18,8 +18,9 @@ class Volume(Struct, frozen=True, kw_only=True):
 class MountPoint(Struct, frozen=True, kw_only=True):
     """One mount of a container, resolved: what `inspect` shows under Mounts.
 
-    `kind` is bind, volume, tmpfs or image; `source` a path on the host (empty for tmpfs); `name` and `driver` of a volume;
-    `mode` the options as the user wrote them; `propagation` one of rprivate private rslave slave rshared shared.
+    `kind` is bind, volume, tmpfs or image; `source` a path on the host (empty for tmpfs); `name` and `driver` are a
+    volume's; `mode` the options as the user wrote them; `propagation` one of rprivate private rslave slave rshared
+    shared.
     """
 
     kind: str
