@@ -1,27 +1,30 @@
 # Two commands matter: `make run` and `make test`. Both install what they need; both want root.
-.PHONY: run setup test test-guest lint bench clean
+.PHONY: run setup test test-guest lint bench clean root
 
 run: setup            ## start the daemon, make a first image, run a first container
 	@scripts/first-run
 
-setup:                ## install what is needed to run; the programs are then in .venv/bin
+setup: root           ## install what is needed to run; the programs are then in .venv/bin
 	@scripts/setup run
 
-test:                 ## install what the tests need, and run them all
+test: root            ## install what the tests need, and run them all
 	@scripts/setup test
 	.venv/bin/python -m pytest $(ARGS)
 
-test-guest:           ## the cgroup v2 tests alone, in a small virtual machine
+test-guest: root      ## the cgroup v2 tests alone, in a small virtual machine
 	@scripts/setup test
 	.venv/bin/python -m pytest -m guest $(ARGS)
 
-lint:                 ## what the tests hold too, by itself
+lint: root            ## what the tests hold too, by itself
 	@scripts/setup test
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 
-bench:                ## ours and the distribution's dockerd in turn: medians and ratios
+bench: root           ## ours and the distribution's dockerd in turn: medians and ratios
 	@scripts/setup test
 	.venv/bin/python -m bench $(ARGS)
 
 clean:
 	rm -rf .venv .make
+
+root:
+	@: $(if $(filter 0,$(shell id -u)),,$(error Wherry makes namespaces, mounts and networks, so this needs root: try 'sudo make $(MAKECMDGOALS)'))
