@@ -21,7 +21,8 @@ exec bash --noprofile --norc
 CLEAN = """
 wherry=$1/.venv/bin/wherry
 [ -S /run/wherry.sock ] || exit 0
-ids=$($wherry ps -aq); [ -z "$ids" ] || $wherry rm -f $ids >/dev/null
+ids=$($wherry ps -aq)
+[ -z "$ids" ] || $wherry rm -f $ids >/dev/null
 kill $(cat /run/wherry.pid)
 tail --pid=$(cat /run/wherry.pid) -f /dev/null
 """
@@ -48,10 +49,16 @@ class Terminal:
     def type(self, line: str, *prompts: str) -> tuple[str, str]:
         """Type a line; what came until the next of the prompts, without the echo, and which prompt that was."""
         self._shell.sendline(line)
+        # A shell that was told the terminal's size draws its prompt again: only what follows the echo counts.
+        self._shell.expect_exact(f"{line}\r\n")
         which = self._shell.expect_exact([PROMPT, *prompts])
-        said = ESCAPES.sub("", self._shell.before).replace("\r\n", "\n")
-        _, _, output = said.partition("\n")
-        return output, (PROMPT, *prompts)[which]
+        return ESCAPES.sub("", self._shell.before).replace("\r\n", "\n"), (PROMPT, *prompts)[which]
+
+    @property
+    def first_pid(self) -> int:
+        """The shell's process, pid 1 of its machine, as it is called on this one."""
+        parent = self._shell.pid
+        return int(Path(f"/proc/{parent}/task/{parent}/children").read_text())
 
     def close(self) -> None:
         """The machine ends with its first process, and everything on it."""
@@ -73,10 +80,11 @@ def _terminal(directory):
     try:
         yield terminal
     finally:
-        script = directory / "clean"
-        script.write_text(CLEAN)
-        terminal.type(f"cd /; bash {script} {directory}")
+        # From beside the shell, in which anything may be going on when a test has failed.
+        words = ["nsenter", "--all", "--target", str(terminal.first_pid), "sh", "-c", CLEAN, "sh", str(directory)]
+        cleaned = subprocess.run(words, capture_output=True, text=True, timeout=60)
         terminal.close()
+        assert cleaned.returncode == 0, cleaned.stderr
 
 
 def blocks(path: Path, language: str) -> list[str]:

@@ -56,6 +56,16 @@ def test_the_tour_can_be_typed(program, machine, readme):
     assert at == "$ "
 
 
+def test_one_can_be_rid_of_it(machine, readme):
+    machine.type("scripts/first-run > greeting; export PATH=$PWD/.venv/bin:$PATH")
+    machine.type("wherry run -d --name web -p 8080:80 busybox httpd -f > id")
+    (commands,) = [block for block in readme("sh") if "rm -rf" in block]
+    for line in commands.splitlines():
+        machine.type(line)
+    left, _ = machine.type("ls /run /var/lib /var/log; ip -o link | cut -d: -f2; nft list ruleset; pgrep -c wherry")
+    assert left.replace("mount\n", "") == "/run:\n\n/var/lib:\n\n/var/log:\n lo\n0\n"
+
+
 def test_the_two_commands_are_there(readme):
     commands = readme("sh")[0].split("\n")[:-1]
     assert commands == ["make run", "make test"]
