@@ -10,7 +10,7 @@ import pytest
 
 from wherry.linux.netlink import conntrack
 from wherry.linux.netlink.connection import NETLINK_NETFILTER, Connection
-from wherry.model.errors import Conflict, InvalidParameter
+from wherry.model.errors import EngineError, InvalidParameter
 from wherry.model.network import PortRequest, PublishedPort
 from wherry.networks.options import NetworkOptions
 
@@ -184,13 +184,13 @@ async def test_a_range_gives_the_first_port_that_nobody_has(host, networks, cont
     first = await containers(networks, wish(80, 8000, last=8002))
     second = await containers(networks, wish(80, 8000, last=8002))
     assert [one.attachment.ports[0].host_port for one in (first, second)] == [8000, 8002]
-    with pytest.raises(Conflict, match="address already in use"):
+    with pytest.raises(EngineError, match="address already in use"):
         await containers(networks, wish(80, 8000, last=8002))
 
 
 async def test_a_port_of_another_container_is_refused_in_dockerds_words(networks, containers):
     await containers(networks, wish(80, 8080))
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(EngineError) as refused:
         await containers(networks, wish(80, 8080))
     words = str(refused.value)
     assert words.startswith(
@@ -201,7 +201,7 @@ async def test_a_port_of_another_container_is_refused_in_dockerds_words(networks
 
 async def test_a_port_of_another_program_is_refused_in_dockerds_words(host, networks, containers, serve):
     serve(host.netns_fd, 8080)
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(EngineError) as refused:
         await containers(networks, wish(80, 8080))
     assert str(refused.value).endswith(
         "): failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use"
@@ -209,7 +209,7 @@ async def test_a_port_of_another_program_is_refused_in_dockerds_words(host, netw
 
 
 async def test_an_address_that_is_not_ours_is_refused_in_dockerds_words(networks, containers):
-    with pytest.raises(Conflict, match=r"203\.0\.113\.9:8080:172\.17\.0\.2:80/tcp: cannot assign requested address"):
+    with pytest.raises(EngineError, match=r"203\.0\.113\.9:8080:172\.17\.0\.2:80/tcp: cannot assign requested address"):
         await containers(networks, wish(80, 8080, "203.0.113.9"))
 
 
@@ -227,7 +227,7 @@ async def test_an_unknown_protocol_is_refused(networks, containers):
 
 async def test_a_refused_container_leaves_nothing_behind(host, networks, containers, serve):
     serve(host.netns_fd, 8081)
-    with pytest.raises(Conflict):
+    with pytest.raises(EngineError):
         await containers(networks, wish(80, 8080), wish(81, 8081))
     assert networks.port_bindings_are_free([wish(80, 8080)])
     await containers(networks, wish(80, 8080))

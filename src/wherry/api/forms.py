@@ -59,7 +59,7 @@ class Form:
         return int(text)
 
     def time_ns(self, name: str) -> int | None:
-        """A time as `seconds` or `seconds.nanoseconds`, in nanoseconds. Raises InvalidParameter."""
+        """A time as `seconds` or `seconds.nanoseconds`, in nanoseconds. Raises InvalidParameter in Go's words."""
         text = self.text(name)
         if not text:
             return None

@@ -27,13 +27,12 @@ def image_filters(said: Filters, *, old_name: str = "") -> ImageFilters:
 
 
 def _dangling(values: list[str]) -> bool | None:
-    said = {_TRUTHS.get(value) for value in values}
-    if not said:
+    if not values:
         return None
-    truth = said.pop()
-    if truth is None or said:
-        raise InvalidParameter(f"invalid filter 'dangling={values}'")
-    return truth
+    said = {_TRUTHS[value] for value in values if value in _TRUTHS}
+    if len(said) != 1:
+        raise InvalidParameter(f"invalid filter 'dangling=[{' '.join(values)}]'")
+    return said.pop()
 
 
 def _seconds(text: str) -> int:
@@ -42,4 +41,7 @@ def _seconds(text: str) -> int:
         return int(text)
     if text[-1:] in _UNITS and text[:-1].isdecimal():
         return now_ns() // NANOSECONDS - int(text[:-1]) * _UNITS[text[-1]]
-    return parse_rfc3339(text) // NANOSECONDS
+    try:
+        return parse_rfc3339(text) // NANOSECONDS
+    except InvalidParameter:
+        raise InvalidParameter(f'failed to parse value as time or duration: "{text}"') from None

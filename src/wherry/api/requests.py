@@ -26,6 +26,7 @@ class VolumeRequest(Struct, frozen=True, kw_only=True, rename="pascal"):
     driver: str = ""
     driver_opts: dict[str, str] | None = None
     labels: dict[str, str] | None = None
+    cluster_volume_spec: dict[str, object] | None = None
 
 
 class AuthRequest(Struct, frozen=True, kw_only=True):

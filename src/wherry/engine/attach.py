@@ -13,7 +13,7 @@ def prepare(engine: Engine, name: str) -> Container:
     """The container, if it can be attached to now. Raises NotFound, Conflict."""
     container = find(engine, name)
     if container.state.status is Status.PAUSED:
-        raise Conflict(f"container {container.id} is paused, unpause the container before attach")
+        raise Conflict(f"container {name} is paused, unpause the container before attach")
     if container.state.status is Status.RESTARTING:
         raise Conflict(f"container {container.id} is restarting, wait until the container is running")
     return container

@@ -22,8 +22,15 @@ from wherry.model.state import Happening, after
 # dockerd's and runc's prefix; clients match on what follows (docker CLI: exit codes 126 and 127).
 _BIRTH_FAILED = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-    "unable to start container process: error during container init: {error}: unknown"
+    "unable to start container process: error during container init: {error}"
 )
+NOT_EXECUTABLE = (126, 127)
+
+
+class Broken(StartFailed):
+    """Not the program is what could not be run, but the container around it: dockerd answers 500 to that."""
+
+    status = 500
 
 
 async def bring_up(engine: Engine, container: Container, live: Live) -> Container:
@@ -83,7 +90,8 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
         try:
             return await engine.driver_of(container).start(birth)
         except StartFailed as error:
-            raise StartFailed(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+            kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
+            raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
 
 
 async def _kill(engine: Engine, container: Container, process: Process) -> None:

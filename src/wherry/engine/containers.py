@@ -31,7 +31,7 @@ def running(engine: Engine, name: str) -> Container:
     container = find(engine, name)
     match container.state.status:
         case Status.PAUSED:
-            raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+            raise Conflict(f"Container {name} is paused, unpause the container before exec")
         case Status.RESTARTING:
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
         case Status.RUNNING:

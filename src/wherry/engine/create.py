@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of, init_layer_of
 from wherry.engine.engine import Engine
+from wherry.engine.images import find_image
 from wherry.engine.names import reserve
-from wherry.engine.request.check import check
+from wherry.engine.plan.namespaces import CONTAINER
+from wherry.engine.request.check import check, check_endpoints
 from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
 from wherry.engine.request.normal import normal_config, normal_host_config
@@ -20,12 +23,10 @@ from wherry.engine.request.warn import warnings_of
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
 from wherry.engine.volume_mounts import provide_volumes, volumes_from
-from wherry.images.find import find as find_image
-from wherry.images.naming import parse_wanted_platform
 from wherry.model.clock import now_ns
 from wherry.model.config import Config, CreateRequest, HostConfig, NetworkingConfig
 from wherry.model.container import Container
-from wherry.model.errors import InvalidParameter
+from wherry.model.errors import InvalidParameter, NotFound, Unsupported
 from wherry.model.ids import new_id
 from wherry.model.image import Image
 
@@ -46,7 +47,8 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     Raises InvalidParameter, NotFound (image), Conflict (name), Unsupported (names the option).
     """
     container_id = new_id()
-    image = find_image(engine.library, request.image, platform=parse_wanted_platform(platform))
+    _check(engine, request)
+    image = find_image(engine, request.image, platform=platform)
     container = _record(engine, container_id, request, image)
     verify(container, directory=engine.directory(container_id))
     async with AsyncExitStack() as undo:
@@ -58,16 +60,36 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     return Created(id=container_id, warnings=warnings_of(container, image))
 
 
-def _record(engine: Engine, container_id: str, request: CreateRequest, image: Image) -> Container:
-    """The record without a name; everything that can be wrong with the request itself is found here."""
+def _check(engine: Engine, request: CreateRequest) -> None:
+    """Everything that can be wrong with the request itself, whatever the image is."""
     host_config = request.host_config or HostConfig()
     networking = request.networking_config or NetworkingConfig()
     refuse_unserved(request, host_config, networking)
-    config = merge(_config_of(request), image.config)
-    check(config, host_config)
+    check(request, host_config)
+    check_endpoints(host_config, networking)
     if host_config.runtime not in {"", engine.settings.default_runtime}:
         raise InvalidParameter(f"unknown or invalid runtime name: {host_config.runtime}")
-    host_config = normal_host_config(host_config, defaults_of(engine))
+    for mode in (host_config.pid_mode, host_config.ipc_mode):
+        _check_owner(engine, mode)
+    if not request.image:
+        if command_line(request):
+            raise Unsupported("containers without an image are not supported yet")
+        raise InvalidParameter("no command specified")
+
+
+def _check_owner(engine: Engine, mode: str) -> None:
+    if not mode.startswith(CONTAINER):
+        return
+    try:
+        find(engine, mode.removeprefix(CONTAINER))
+    except NotFound as error:
+        raise InvalidParameter(str(error)) from None
+
+
+def _record(engine: Engine, container_id: str, request: CreateRequest, image: Image) -> Container:
+    """The record without a name."""
+    config = merge(_config_of(request), image.config)
+    host_config = normal_host_config(request.host_config or HostConfig(), defaults_of(engine))
     config = normal_config(config, host_config, container_id, host_name=socket.gethostname())
     path, *args = command_line(config)
     return Container(
@@ -79,7 +101,7 @@ def _record(engine: Engine, container_id: str, request: CreateRequest, image: Im
         chain_id=image.chain_id,
         config=config,
         host_config=host_config,
-        networking=networking,
+        networking=request.networking_config or NetworkingConfig(),
         path=path,
         args=tuple(args),
         mounts=requested_mounts(config, host_config),

@@ -20,6 +20,7 @@ def defaults_of(engine: Engine) -> Defaults:
         cgroupns=settings.default_cgroup_namespace or ("private" if cgroup_version() == 2 else "host"),
         masked_paths=masked_paths(),
         readonly_paths=READONLY,
+        can_disable_oom_kill=cgroup_version() == 1,
     )
 
 

@@ -8,10 +8,6 @@ from wherry.engine.request.filters import Filters
 from wherry.model.clock import NANOSECONDS, now_ns
 from wherry.model.event import Event
 
-ACCEPTED = (
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume",
-)  # fmt: skip
 _ACTORS = ("container", "image", "network", "volume", "daemon", "plugin")
 
 
@@ -20,9 +16,9 @@ async def subscribe(
 ) -> AsyncIterator[Event]:
     """Events that match, oldest first. Without `until_ns` it goes on until the reader stops.
 
-    Raises InvalidParameter for filters that do not exist.
+    A filter of another name is not looked at, as with dockerd.
     """
-    wanted = Filters(filters, ACCEPTED)
+    wanted = Filters(filters, filters)
     with engine.bus.subscribe(lambda event: _matches(wanted, event)) as live:
         if since_ns is not None:
             past = engine.bus.history(since_ns=since_ns, until_ns=until_ns)

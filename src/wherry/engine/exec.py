@@ -5,14 +5,15 @@ from msgspec.structs import replace
 from wherry.drivers.driver import ExecBirth, ExecProcess, Process, Session, StartFailed
 from wherry.engine.containers import running
 from wherry.engine.engine import Engine, LiveExec
-from wherry.engine.exec_plan import exec_process
+from wherry.engine.exec_plan import exec_process, user_of
 from wherry.engine.exec_record import Exec, ExecRequest
 from wherry.engine.telling import tell
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, InvalidParameter, NotFound
+from wherry.model.errors import Conflict, EngineError, InvalidParameter, NotFound
 from wherry.model.ids import new_id
+from wherry.model.state import Status
 
-_FAILED = "OCI runtime exec failed: exec failed: unable to start container process: {error}: unknown"
+_FAILED = "OCI runtime exec failed: exec failed: unable to start container process: {error}"
 
 
 async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
@@ -20,6 +21,8 @@ async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
     if not request.cmd:
         raise InvalidParameter("No exec command specified")
     container = running(engine, name)
+    if request.user:
+        await user_of(container, request)
     exec_id = new_id()
     engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=request))
     tell(engine, container, f"exec_create: {' '.join(request.cmd)}", execID=exec_id)
@@ -31,7 +34,7 @@ def prepare_exec(engine: Engine, exec_id: str) -> Exec:
     live = _find(engine, exec_id)
     if live.started:
         raise Conflict(
-            f"exec instance {exec_id} has already started"
+            f"exec command {exec_id} is already running"
             if live.record.exit_code is None
             else f"exec command {exec_id} has already run"
         )
@@ -60,16 +63,28 @@ async def start_exec(
         raise
 
 
+def check_container(engine: Engine, exec_id: str) -> Exec:
+    """The exec, if its container runs. Raises NotFound (also when the container has ended), Conflict when paused."""
+    record = _find(engine, exec_id).record
+    container = engine.containers.get(record.container_id)
+    if container is None or not (container.state.is_alive or container.state.status is Status.RESTARTING):
+        raise NotFound(f"No such exec instance: {exec_id}")
+    running(engine, record.container_id)
+    return record
+
+
 def inspect_exec(engine: Engine, exec_id: str) -> Exec:
     """The exec's record. Raises NotFound."""
     return _find(engine, exec_id).record
 
 
 async def resize_exec(engine: Engine, exec_id: str, *, height: int, width: int) -> None:
-    """Set the size of a running exec's terminal. Raises NotFound, Conflict."""
+    """Set the size of a running exec's terminal. Raises NotFound, InvalidParameter, EngineError."""
     live = _find(engine, exec_id)
     if live.process is None:
-        raise Conflict(f"exec {exec_id} is not running")
+        if live.record.pid == 0:
+            raise InvalidParameter("exec process is not started")
+        raise EngineError("cannot resize a stopped container")
     await live.process.resize(height=height, width=width)
 
 

@@ -18,7 +18,7 @@ from wherry.storage.lookup import User, resolve_user
 
 async def exec_process(engine: Engine, container: Container, request: ExecRequest) -> Process:
     """Resolve the user in the running container, and put the process together. Raises InvalidParameter, Conflict."""
-    user = await asyncio.to_thread(_resolve, container, request)
+    user = await user_of(container, request)
     config, host_config = container.config, container.host_config
     names = available() if request.privileged else capability_names(host_config)
     options = security_options(host_config, no_new_privileges=engine.settings.no_new_privileges)
@@ -33,6 +33,11 @@ async def exec_process(engine: Engine, container: Container, request: ExecReques
         no_new_privileges=options.no_new_privileges,
         oom_score_adj=host_config.oom_score_adj,
     )
+
+
+async def user_of(container: Container, request: ExecRequest) -> User:
+    """Who the exec runs as. Raises InvalidParameter for a user that is not in the container, Conflict."""
+    return await asyncio.to_thread(_resolve, container, request)
 
 
 def _resolve(container: Container, request: ExecRequest) -> User:

@@ -11,7 +11,10 @@ from wherry.model.container import Container
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A container and what inspect shows beside its record. Paths are on the host; `sizes` only when asked for."""
+    """A container and what inspect shows beside its record.
+
+    Paths are on the host, empty until the first start; `sizes` only when asked for.
+    """
 
     container: Container
     exec_ids: tuple[str, ...]
@@ -28,15 +31,17 @@ async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspectio
     """Everything of a container. Raises NotFound."""
     container = find(engine, name)
     directory = engine.directory(container.id)
+    was_started = (directory / "hostname").exists()
     has_snapshot = engine.storage.exists(container.id)
+    has_log = container.host_config.log_config.type == "json-file"
     running_execs = (live.record for live in engine.execs.values() if live.record.container_id == container.id)
     return Inspection(
         container=container,
         exec_ids=tuple(record.id for record in running_execs if record.running or record.exit_code is None),
-        log_path=str(log_path(container, directory)) if container.host_config.log_config.type == "json-file" else "",
-        resolv_conf_path=str(directory / "resolv.conf"),
-        hostname_path=str(directory / "hostname"),
-        hosts_path=str(directory / "hosts"),
+        log_path=str(log_path(container, directory)) if was_started and has_log else "",
+        resolv_conf_path=str(directory / "resolv.conf") if was_started else "",
+        hostname_path=str(directory / "hostname") if was_started else "",
+        hosts_path=str(directory / "hosts") if was_started else "",
         graph_driver=engine.storage.name,
         graph_data=engine.storage.describe(container.id) if has_snapshot else {},
         sizes=await sizes_of(engine, container) if size else None,

@@ -7,20 +7,25 @@ from msgspec.structs import replace
 from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
-from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal
+from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal, supported_signal
 from wherry.engine.telling import tell
 from wherry.engine.wait import ended
+from wherry.engine.wording import told
 from wherry.model.container import Container
 from wherry.model.errors import Conflict
 from wherry.model.state import Happening, Status, after
 
 
 async def kill(engine: Engine, name: str, *, signal_name: str = "") -> None:
-    """Send a signal, SIGKILL by default, which is waited for. Raises Conflict when the container does not run."""
-    number = parse_signal(signal_name) if signal_name else signal.SIGKILL
-    container = find(engine, name)
-    if not container.state.is_alive:
-        raise Conflict(f"cannot kill container: {name}: container {container.id} is not running")
+    """Send a signal, SIGKILL by default, which is waited for.
+
+    Raises InvalidParameter, NotFound, Conflict when the container does not run.
+    """
+    with told(f"cannot kill container: {name}"):
+        number = supported_signal(signal_name) if signal_name else signal.SIGKILL
+        container = find(engine, name)
+        if not container.state.is_alive:
+            raise Conflict(f"container {container.id} is not running")
     await deliver(engine, container, number)
     if number == signal.SIGKILL:
         await ended(engine, container.id)

@@ -17,7 +17,8 @@ ACCEPTED = (
 )  # fmt: skip
 
 
-_HEALTH = ("starting", "healthy", "unhealthy", "none")
+_STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+_HEALTH = ("none", "starting", "healthy", "unhealthy")
 
 
 def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
@@ -50,18 +51,20 @@ def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
 
 def _check_values(wanted: Filters) -> None:
     for status in wanted.values("status"):
-        if status not in set(Status):
-            known = ", ".join(sorted(Status))
-            raise InvalidParameter(f"invalid filter 'status={status}': must be one of {known}")
+        if status not in _STATES:
+            known = ", ".join(_STATES)
+            words = f"invalid value for state ({status}): must be one of {known}"
+            raise InvalidParameter(f"invalid filter 'status={status}': {words}")
     for health in wanted.values("health"):
         if health not in _HEALTH:
             known = ", ".join(_HEALTH)
-            raise InvalidParameter(f"invalid filter 'health={health}': must be one of {known}")
+            words = f"invalid value for health ({health}): must be one of {known}"
+            raise InvalidParameter(f"invalid filter 'health={health}': {words}")
 
 
 def _exit_code(text: str) -> int:
     if not text.lstrip("-").isdecimal():
-        raise InvalidParameter(f"invalid filter 'exited={text}'")
+        raise InvalidParameter(f"invalid filter 'exited={text}': strconv.Atoi: parsing \"{text}\": invalid syntax")
     return int(text)
 
 
@@ -117,12 +120,19 @@ def _ports_match(wanted: Filters, container: Container) -> bool:
 
 
 def _port_said(wanted: Filters, name: str, ports: set[tuple[int, str]]) -> bool:
-    return name not in wanted or any(_in_range(text, ports) for text in wanted.values(name))
+    return name not in wanted or any(_in_range(name, text, ports) for text in wanted.values(name))
 
 
-def _in_range(text: str, ports: set[tuple[int, str]]) -> bool:
+def _in_range(name: str, text: str, ports: set[tuple[int, str]]) -> bool:
     span, _, protocol = text.partition("/")
     first, dash, last = span.partition("-")
-    low, _ = parse_port(first)
-    high, _ = parse_port(last) if dash else (low, "")
+    low = _port(name, text, first)
+    high = _port(name, text, last) if dash else low
     return any(low <= number <= high and kind == (protocol or "tcp") for number, kind in ports)
+
+
+def _port(name: str, whole: str, text: str) -> int:
+    if not text.isdecimal():
+        words = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise InvalidParameter(f"error while looking up for {name} {whole}: {words}")
+    return int(text)

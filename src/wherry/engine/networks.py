@@ -53,7 +53,11 @@ def _type_matches(wanted: Filters, network: Network) -> bool:
 
 
 def _dangling_matches(engine: Engine, wanted: Filters, network: Network) -> bool:
-    dangling = wanted.truth("dangling")
+    try:
+        dangling = wanted.truth("dangling")
+    except InvalidParameter:
+        words = 'must be "true" (or "1"), or "false" (or "0")'
+        raise InvalidParameter(f"invalid value for filter 'dangling', {words}") from None
     if dangling is None:
         return True
     unused = network.name not in PREDEFINED and not members(engine, network)

@@ -7,7 +7,7 @@ from wherry.engine.containers import find
 from wherry.engine.engine import Engine, Live
 from wherry.engine.telling import tell
 from wherry.model.container import Container
-from wherry.model.errors import Conflict
+from wherry.model.errors import Conflict, EngineError
 from wherry.model.state import Happening, Status, after
 
 
@@ -23,13 +23,13 @@ async def pause(engine: Engine, name: str) -> None:
 
 
 async def unpause(engine: Engine, name: str) -> None:
-    """Thaw a container. Raises Conflict unless it is paused."""
+    """Thaw a container. Raises EngineError unless it is paused."""
     container = find(engine, name)
     live = engine.live_of(container.id)
     async with live.lock:
         current = find(engine, container.id)
         if current.state.status is not Status.PAUSED or live.process is None:
-            raise Conflict(f"Container {container.id} is not paused")
+            raise EngineError(f"Container {container.id} is not paused")
         await live.process.resume()
         await _mark(engine, container, Happening.UNPAUSE)
     tell(engine, container, "unpause")
@@ -39,7 +39,7 @@ def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Proc
     current = find(engine, container.id)
     match current.state.status:
         case Status.PAUSED:
-            raise Conflict(f"container {container.id} is already paused")
+            raise Conflict(f"Container {container.id} is already paused")
         case Status.RESTARTING:
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
         case Status.RUNNING if live.process is not None:

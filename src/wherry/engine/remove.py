@@ -8,29 +8,30 @@ from wherry.engine.engine import Engine
 from wherry.engine.kill import deliver
 from wherry.engine.wait import ended
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, Unsupported
+from wherry.model.errors import Conflict, InvalidParameter
 from wherry.model.state import Status
 
 
 async def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
     """Remove a container, with `force` a running one too. Raises NotFound, Conflict."""
-    if link:
-        raise Unsupported("removing links is not supported yet")
     container = find(engine, name)
+    if link:
+        # There are no links, so every name is a container's own.
+        raise InvalidParameter("Conflict, cannot remove the default link name of the container")
     if container.state.status is Status.RESTARTING or container.state.is_alive:
         if not force:
-            raise Conflict(_words(container))
+            raise Conflict(_words(container, name))
         await _end(engine, container)
     await discard(engine, container.id, volumes=volumes)
 
 
-def _words(container: Container) -> str:
+def _words(container: Container, name: str) -> str:
     advice = (
         "is paused and must be unpaused first"
         if container.state.status is Status.PAUSED
         else f"is {container.state.status}: stop the container before removing or force remove"
     )
-    return f'cannot remove container "/{container.name}": container {advice}'
+    return f'cannot remove container "{name}": container {advice}'
 
 
 async def _end(engine: Engine, container: Container) -> None:

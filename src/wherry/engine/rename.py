@@ -1,11 +1,14 @@
 """`POST /containers/{id}/rename`."""
 
+from contextlib import ExitStack
+
 from msgspec.structs import replace
 
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.names import reserve
 from wherry.engine.telling import tell
+from wherry.engine.wording import told
 from wherry.model.errors import InvalidParameter
 
 
@@ -16,6 +19,9 @@ async def rename(engine: Engine, name: str, *, new_name: str) -> None:
     container = find(engine, name)
     if container.name == new_name.removeprefix("/"):
         raise InvalidParameter("Renaming a container with the same name as its current name")
-    with reserve(engine, new_name, container_id=container.id) as reserved:
+    wanted = f"/{new_name.removeprefix('/')}"
+    with ExitStack() as held:
+        with told("Error when allocating new name"):
+            reserved = held.enter_context(reserve(engine, wanted, container_id=container.id))
         renamed = await engine.change(container.id, lambda current: replace(current, name=reserved))
     tell(engine, renamed, "rename", oldName=f"/{container.name}")

@@ -9,6 +9,7 @@ from wherry.engine.kill import deliver
 from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal
 from wherry.engine.telling import tell
 from wherry.engine.wait import ended
+from wherry.engine.wording import told
 from wherry.model.container import Container
 from wherry.model.errors import NotModified
 from wherry.model.state import Status
@@ -22,16 +23,16 @@ async def stop(engine: Engine, name: str, *, signal_name: str = "", timeout_seco
     container = find(engine, name)
     if not container.state.is_alive and container.state.status is not Status.RESTARTING:
         raise NotModified(f"container {container.id} is not running")
-    await halt(engine, container, signal_name=signal_name, timeout_seconds=timeout_seconds)
+    with told(f"cannot stop container: {name}"):
+        number = stop_signal(container, signal_name)
+    await halt(engine, container, number, timeout_seconds=timeout_seconds)
     tell(engine, container, "stop")
 
 
-async def halt(
-    engine: Engine, container: Container, *, signal_name: str = "", timeout_seconds: int | None = None
-) -> None:
-    """Bring a running or restarting container to its end, whatever its restart policy says."""
+async def halt(engine: Engine, container: Container, number: int, *, timeout_seconds: int | None = None) -> None:
+    """Bring a running or restarting container to its end by a signal, whatever its restart policy says."""
     if container.state.is_alive:
-        await deliver(engine, container, _signal(container, signal_name))
+        await deliver(engine, container, number)
     else:
         engine.live_of(container.id).stop_wanted.set()
     patience = _patience(container, timeout_seconds)
@@ -43,7 +44,8 @@ async def halt(
         await ended(engine, container.id)
 
 
-def _signal(container: Container, signal_name: str) -> int:
+def stop_signal(container: Container, signal_name: str = "") -> int:
+    """The signal that asks a container to end: the one said, its own, SIGTERM. Raises InvalidParameter."""
     text = signal_name or container.config.stop_signal
     return parse_signal(text) if text else DEFAULT_STOP_SIGNAL
 

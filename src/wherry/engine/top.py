@@ -4,9 +4,10 @@ import asyncio
 import shlex
 from dataclasses import dataclass
 
-from wherry.engine.containers import running
+from wherry.engine.containers import find
 from wherry.engine.engine import Engine
-from wherry.model.errors import EngineError, InvalidParameter
+from wherry.model.errors import Conflict, EngineError, InvalidParameter
+from wherry.model.state import Status
 
 DEFAULT_ARGUMENTS = "-ef"
 
@@ -21,7 +22,11 @@ class Top:
 
 async def top(engine: Engine, name: str, *, ps_args: str = "") -> Top:
     """What ps says of a running container's processes. Raises NotFound, Conflict, InvalidParameter."""
-    container = running(engine, name)
+    container = find(engine, name)
+    if container.state.status is Status.RESTARTING:
+        raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+    if not container.state.is_alive:
+        raise Conflict(f"container {container.id} is not running")
     process = engine.live_of(container.id).process
     pids = set(await process.pids()) if process is not None else set()
     return _parse(await _run_ps(ps_args or DEFAULT_ARGUMENTS), pids)
@@ -37,11 +42,11 @@ async def _run_ps(ps_args: str) -> list[str]:
             "ps", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
-        raise EngineError("error running ps: the program is not installed (package procps)") from None
+        raise EngineError("ps: the program is not installed (package procps)") from None
     output, complaint = await ps.communicate()
     if ps.returncode:
         lines = complaint.decode(errors="replace").strip().splitlines() or [f"exit status {ps.returncode}"]
-        raise InvalidParameter(f"error running ps: {lines[0]}")
+        raise InvalidParameter(f"ps: {lines[0]}")
     return output.decode(errors="replace").splitlines()
 
 

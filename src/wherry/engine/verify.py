@@ -1,5 +1,7 @@
 """What can be found wrong with a request before anything is made, beyond the single values."""
 
+from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 
 from wherry.engine.defaults import capabilities
@@ -10,6 +12,7 @@ from wherry.engine.plan.process import rlimits
 from wherry.engine.plan.security import security_options
 from wherry.engine.plan.spec import sysctls
 from wherry.model.container import Container
+from wherry.model.errors import InvalidParameter
 from wherry.networks.files import extra_host
 
 
@@ -23,5 +26,15 @@ def verify(container: Container, *, directory: Path) -> None:
     sysctls(container)
     log_plan(container, directory)
     check_sources(container.mounts)
+    _check_name_servers(host_config.dns or ())
     for entry in host_config.extra_hosts or ():
         extra_host(entry)
+
+
+def _check_name_servers(said: Iterable[str]) -> None:
+    for server in said:
+        try:
+            ip_address(server)
+        except ValueError:
+            words = f'ParseAddr("{server}"): unable to parse IP'
+            raise InvalidParameter(f"bad nameserver address {server}: {words}") from None

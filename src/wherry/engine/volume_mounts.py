@@ -17,18 +17,27 @@ from wherry.volumes.inside import copy_up
 def volumes_from(engine: Engine, container: Container) -> tuple[MountPoint, ...]:
     """The binds and volumes of the containers that `--volumes-from` names, unless their places are taken.
 
-    Raises NotFound, InvalidParameter for a mode that is neither ro nor rw.
+    Raises InvalidParameter for a mode that is neither ro nor rw, and for a container that is not there.
     """
     found = {mount.destination: mount for mount in container.mounts}
     own = set(found)
     for entry in container.host_config.volumes_from or ():
+        if not entry:
+            raise InvalidParameter("volumes-from specification cannot be an empty string")
         name, _, mode = entry.partition(":")
         if mode not in {"", "ro", "rw"}:
-            raise InvalidParameter(f"invalid mode for volumes-from: {mode}")
-        for mount in find(engine, name).mounts:
+            raise InvalidParameter(f"invalid mode: {mode}")
+        for mount in _owner(engine, name).mounts:
             if mount.kind in {"bind", "volume"} and mount.destination not in own:
                 found[mount.destination] = replace(mount, writable=mount.writable and mode != "ro", no_copy=True)
     return tuple(mount for destination, mount in found.items() if destination not in own)
+
+
+def _owner(engine: Engine, name: str) -> Container:
+    try:
+        return find(engine, name)
+    except NotFound as error:
+        raise InvalidParameter(str(error)) from None
 
 
 async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:

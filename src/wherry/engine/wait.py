@@ -8,6 +8,7 @@ from wherry.engine.engine import Engine, Live
 from wherry.model.errors import InvalidParameter
 from wherry.model.state import Status
 
+_CONDITIONS = ("", "not-running", "next-exit", "removed")
 _ENDED = (Status.CREATED, Status.EXITED, Status.DEAD, Status.REMOVING)
 
 
@@ -23,7 +24,7 @@ class Waiter:
     """A wait whose condition was understood; it counts from its making, so that no end is missed."""
 
     def __init__(self, engine: Engine, container_id: str, condition: str) -> None:
-        """Begin to wait. Raises InvalidParameter for an unknown condition."""
+        """Begin to wait for one of the conditions."""
         self._engine = engine
         self._id = container_id
         self._live = engine.live_of(container_id)
@@ -45,14 +46,14 @@ class Waiter:
                 return lambda: has_ended(self._engine, self._id)
             case "next-exit":
                 return lambda: self._live.exits > exits or self._live.removed
-            case "removed":
-                return lambda: self._live.removed
             case _:
-                raise InvalidParameter(f'invalid condition: "{condition}"')
+                return lambda: self._live.removed
 
 
 def prepare(engine: Engine, name: str, condition: str) -> Waiter:
     """Understand a wait before its answer begins. Raises NotFound, InvalidParameter."""
+    if condition not in _CONDITIONS:
+        raise InvalidParameter(f'invalid condition: "{condition}"')
     return Waiter(engine, find(engine, name).id, condition)
 
 

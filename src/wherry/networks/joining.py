@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from wherry.linux.netlink import conntrack
 from wherry.model.config import EndpointRequest
-from wherry.model.errors import Conflict, InvalidParameter, Unavailable
+from wherry.model.errors import Conflict, EngineError, InvalidParameter, Unavailable
 from wherry.model.ids import new_id
 from wherry.model.network import Endpoint, Network, PublishedPort
 from wherry.networks.bridge import Bridge
@@ -170,11 +170,12 @@ def _without(network: Network) -> Endpoint:
 async def publish(
     ground: Ground, request: JoinRequest, endpoint: Endpoint, undo: AsyncExitStack
 ) -> tuple[tuple[PublishedPort, ...], tuple[int, ...]]:
-    """The published ports, and the descriptors that hold them. Raises Conflict in dockerd's words."""
+    """The published ports, and the descriptors that hold them. Raises EngineError in dockerd's words."""
     try:
         held = ground.publisher.publish(request.ports, endpoint.ip_address)
     except Conflict as error:
-        raise Conflict(_failed(request, endpoint, error)) from None
+        # A port that is taken is not a conflict of names: dockerd answers 500.
+        raise EngineError(_failed(request, endpoint, error)) from None
     undo.callback(ground.publisher.withdraw, held)
     forwarded = [mapping(one.port, endpoint.ip_address) for one in held if not is_v6(one.port.host_ip)]
     ground.firewall.publish(forwarded)

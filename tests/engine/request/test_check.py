@@ -2,10 +2,19 @@
 
 import pytest
 
-from wherry.engine.request.check import check
+from wherry.engine.request.check import check, check_endpoints
 from wherry.engine.request.refuse import refuse_unserved
 from wherry.engine.request.signals import parse_signal
-from wherry.model.config import Config, HostConfig, LogConfig, NetworkingConfig, RestartPolicy, Ulimit
+from wherry.model.config import (
+    Config,
+    EndpointIpam,
+    EndpointRequest,
+    HostConfig,
+    LogConfig,
+    NetworkingConfig,
+    RestartPolicy,
+    Ulimit,
+)
 from wherry.model.errors import InvalidParameter, Unsupported
 
 WRONG = [
@@ -26,10 +35,17 @@ WRONG = [
     (
         Config(),
         HostConfig(restart_policy=RestartPolicy(name="always", maximum_retry_count=2)),
-        "maximum retry count cannot be used with restart policy 'always'",
+        "maximum retry count can only be used with 'on-failure'",
     ),
     (Config(), HostConfig(auto_remove=True, restart_policy=RestartPolicy(name="always")), "'AutoRemove' container"),
     (Config(hostname="x"), HostConfig(network_mode="container:y"), "conflicting options: hostname and the network"),
+    (Config(), HostConfig(network_mode="container:"), "invalid container format container:<name|id>"),
+    (Config(), HostConfig(pid_mode="private"), "invalid PID mode: private"),
+    (Config(), HostConfig(ipc_mode="container:"), "invalid IPC mode: container:"),
+    (Config(), HostConfig(uts_mode="container:x"), "invalid UTS mode: container:x"),
+    (Config(), HostConfig(cgroupns_mode="odd"), "invalid cgroup namespace mode: odd"),
+    (Config(), HostConfig(annotations={"": "x"}), "the empty string is not permitted as an annotation key"),
+    (Config(), HostConfig(cpuset_mems="900"), "Requested memory nodes are not available - requested 900"),
     (Config(hostname="x"), HostConfig(uts_mode="host"), "conflicting options: hostname and the UTS mode"),
     (Config(), HostConfig(ulimits=(Ulimit(name="nofile", soft=2, hard=1),)), "ulimit soft limit must be less"),
 ]
@@ -42,13 +58,27 @@ def test_nonsense_is_refused(config, host_config, words):
     assert words in str(caught.value)
 
 
+def test_an_address_of_ones_own_needs_a_network_of_ones_own():
+    wish = NetworkingConfig(endpoints_config={"none": EndpointRequest(ipam_config=EndpointIpam(ipv4_address="bad"))})
+    with pytest.raises(InvalidParameter) as caught:
+        check_endpoints(HostConfig(network_mode="none"), wish)
+    assert str(caught.value) == (
+        "invalid config for network none: invalid endpoint settings:\n"
+        "* user specified IP address is supported on user defined networks only\n"
+        "* invalid IPv4 address: bad\n"
+        "* user specified IP address is supported only when connecting to networks with user configured subnets"
+    )
+
+
 def test_an_option_that_is_not_served_is_named():
     with pytest.raises(Unsupported, match=r"HostConfig\.Links is not supported yet"):
         refuse_unserved(Config(), HostConfig(links=("a:b",)), NetworkingConfig())
     with pytest.raises(Unsupported, match="log driver syslog"):
         refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
-    with pytest.raises(InvalidParameter, match="no log driver named 'odd' is registered"):
+    with pytest.raises(InvalidParameter, match='plugin "odd" not found'):
         refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="odd")), NetworkingConfig())
+    with pytest.raises(Unsupported, match="log option mode is not supported yet"):
+        refuse_unserved(Config(), HostConfig(log_config=LogConfig(config={"mode": "x"})), NetworkingConfig())
     with pytest.raises(InvalidParameter, match="unknown log opt 'x' for json-file log driver"):
         refuse_unserved(
             Config(), HostConfig(log_config=LogConfig(type="json-file", config={"x": "1"})), NetworkingConfig()

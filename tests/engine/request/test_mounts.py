@@ -19,7 +19,8 @@ def test_a_bind_with_all_its_words():
 
 def test_named_and_anonymous_volumes():
     named, anonymous = parse("data:/data:nocopy", "/cache")
-    assert (named.kind, named.name, named.no_copy) == ("volume", "data", True)
+    assert (named.kind, named.name, named.mode, named.no_copy) == ("volume", "data", "nocopy", True)
+    assert parse("data:/data")[0].mode == "z"
     assert (anonymous.kind, anonymous.name, anonymous.destination) == ("volume", "", "/cache")
 
 
@@ -33,7 +34,8 @@ def test_named_and_anonymous_volumes():
         ("/a:/b:nonsense", "invalid mode: nonsense"),
         ("a:/b", "volume name is too short"),
         ("a/b:/c", "includes invalid characters for a local volume name"),
-        ("name:/b:rslave", "invalid mode: rslave"),
+        ("name:/b:rslave", "field BindOptions must not be specified"),
+        ("/a:/b:nocopy", "field VolumeOptions must not be specified"),
         ("/a:/b:ro:x", "invalid volume specification: '/a:/b:ro:x'"),
         (":/b", "invalid volume specification: ':/b'"),
     ],

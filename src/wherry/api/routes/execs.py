@@ -13,7 +13,7 @@ from wherry.api.requests import ExecStart
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.container import exec_view
 from wherry.drivers.driver import Session
-from wherry.engine.exec import create_exec, inspect_exec, resize_exec, start_exec
+from wherry.engine.exec import check_container, create_exec, inspect_exec, resize_exec, start_exec
 from wherry.engine.exec_record import Exec, ExecRequest
 from wherry.model.errors import InvalidParameter
 
@@ -32,7 +32,7 @@ async def create_one(call: Call) -> StreamResponse:
 async def start_one(call: Call) -> StreamResponse:
     """`docker exec`, second half. What goes wrong after the upgrade is told on the stream, as dockerd does."""
     options = await read_json(call.request, ExecStart, root="ExecStartOptions")
-    record = inspect_exec(call.engine, call.name)
+    record = check_container(call.engine, call.name)
     size = options.console_size or (0, 0)
     if options.detach:
         await call.verbs.run(start_exec(call.engine, record.id, terminal_size=size))

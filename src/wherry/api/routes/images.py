@@ -1,5 +1,6 @@
 """Routes of images: moving them in and out, naming, looking, removing."""
 
+import re
 from functools import partial
 
 from aiohttp.web import StreamResponse
@@ -11,21 +12,19 @@ from wherry.api.progress import send_progress
 from wherry.api.routing import Call, RouteTable
 from wherry.api.syntax import parse
 from wherry.api.views.image import image_summary_view, image_view, removed_view, step_view
-from wherry.engine.images import image_users, remove_image
-from wherry.images.find import find
+from wherry.engine.images import find_image, image_users, remove_image, save_images
 from wherry.images.history import history
 from wherry.images.import_ import DEFAULT_MESSAGE, ImportRequest, import_image
 from wherry.images.list import list_images, shared_bytes
 from wherry.images.load import load
-from wherry.images.naming import parse_wanted_platform
 from wherry.images.progress import Report
 from wherry.images.pull import pull
 from wherry.images.push import push
-from wherry.images.save import save
 from wherry.images.tag import tag
 from wherry.model.errors import InvalidParameter
 from wherry.registry.credentials import Credentials, decode_header
 
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 TAR_TYPE = "application/x-tar"
 
 routes = RouteTable()
@@ -85,14 +84,14 @@ async def load_many(call: Call) -> StreamResponse:
 async def save_many(call: Call) -> StreamResponse:
     """`docker save` of several images. A value may hold several names, parted by commas."""
     names = [name for value in call.form.texts("names") for name in value.split(",") if name]
-    archive = await save(call.engine.library, names, platform=_json_platform(call))
+    archive = await save_images(call.engine, names, platform=_json_platform(call))
     return await send(call.request, archive, content_type=TAR_TYPE)
 
 
 @routes.route("GET", "/images/{name}/get")
 async def save_one(call: Call) -> StreamResponse:
     """`docker save`."""
-    archive = await save(call.engine.library, [call.name], platform=_json_platform(call))
+    archive = await save_images(call.engine, [call.name], platform=_json_platform(call))
     return await send(call.request, archive, content_type=TAR_TYPE)
 
 
@@ -111,7 +110,9 @@ async def push_one(call: Call) -> StreamResponse:
 
 @routes.route("POST", "/images/{name}/tag")
 async def tag_one(call: Call) -> StreamResponse:
-    """`docker tag`."""
+    """`docker tag`. Without a repository nothing is named and nothing is wrong, as with dockerd."""
+    if not call.form.text("repo"):
+        return nothing(200)
     verb = tag(call.engine.library, call.name, repository=call.form.text("repo"), tag=call.form.text("tag"))
     await call.verbs.run(verb)
     return nothing(201)
@@ -121,7 +122,7 @@ async def tag_one(call: Call) -> StreamResponse:
 async def inspect_one(call: Call) -> StreamResponse:
     """`docker image inspect`."""
     platform = _json_platform(call) if call.version >= (1, 49) else ""
-    image = find(call.engine.library, call.name, platform=parse_wanted_platform(platform))
+    image = find_image(call.engine, call.name, platform=platform)
     storage = call.engine.storage
     data = storage.describe(image.chain_id) if image.chain_id and storage.exists(image.chain_id) else {}
     return answer(image_view(image, call.version, graph_driver=storage.name, graph_data=data))
@@ -130,13 +131,16 @@ async def inspect_one(call: Call) -> StreamResponse:
 @routes.route("GET", "/images/{name}/history")
 async def history_of_one(call: Call) -> StreamResponse:
     """`docker history`."""
-    return answer([step_view(step) for step in history(call.engine.library, call.name)])
+    image = find_image(call.engine, call.name, platform=_json_platform(call))
+    return answer([step_view(step) for step in history(call.engine.library, image.id)])
 
 
 @routes.route("DELETE", "/images/{name}")
 async def remove_one(call: Call) -> StreamResponse:
     """`docker rmi`."""
     form = call.form
+    for said in form.texts("platforms") if call.version >= (1, 50) else ():
+        find_image(call.engine, call.name, platform=_platform(said))
     verb = remove_image(call.engine, call.name, force=form.flag("force"), prune_parents=not form.flag("noprune"))
     return answer([removed_view(one) for one in await call.verbs.run(verb)])
 
@@ -173,6 +177,8 @@ def _wanted_name(call: Call) -> tuple[str, bool]:
     if not tag_said:
         last = name.rpartition("/")[2]
         return name, ":" not in last and "@" not in last
+    if ":" not in tag_said and not _TAG.fullmatch(tag_said):
+        raise InvalidParameter("invalid tag format")
     return f"{name}{'@' if ':' in tag_said else ':'}{tag_said}", False
 
 
@@ -183,8 +189,10 @@ def _credentials(call: Call) -> Credentials:
 def _json_platform(call: Call) -> str:
     """`platform` as JSON, `{"os": "linux", "architecture": "arm64"}`, since 1.48. Raises InvalidParameter."""
     text = call.form.text("platform")
-    if not text or call.version < (1, 48):
-        return ""
+    return _platform(text) if text and call.version >= (1, 48) else ""
+
+
+def _platform(text: str) -> str:
     try:
         fields = parse(text.encode())
     except InvalidParameter as error:

@@ -4,7 +4,7 @@ from aiohttp.web import StreamResponse
 
 from wherry.api.answers import answer
 from wherry.api.routing import Call, Route, RouteTable
-from wherry.model.errors import Unavailable, Unsupported
+from wherry.model.errors import NotFound, Unavailable, Unsupported
 
 NOT_SERVED = (
     ("GET", "/containers/{name}/changes"),
@@ -34,6 +34,12 @@ NOT_SERVED = (
     ("GET", "/plugins/privileges"),
     ("POST", "/plugins/pull"),
     ("POST", "/plugins/create"),
+    ("POST", "/swarm/init"),
+    ("POST", "/swarm/join"),
+)
+
+# There are no plugins, so each is one that there is not.
+OF_ONE_PLUGIN = (
     ("GET", "/plugins/{name}/json"),
     ("DELETE", "/plugins/{name}"),
     ("POST", "/plugins/{name}/enable"),
@@ -41,8 +47,6 @@ NOT_SERVED = (
     ("POST", "/plugins/{name}/upgrade"),
     ("POST", "/plugins/{name}/push"),
     ("POST", "/plugins/{name}/set"),
-    ("POST", "/swarm/init"),
-    ("POST", "/swarm/join"),
 )
 
 NEEDS_SWARM = (
@@ -90,6 +94,10 @@ async def list_plugins(_call: Call) -> StreamResponse:
     return answer([])
 
 
+async def _say_no_plugin(call: Call) -> StreamResponse:
+    raise NotFound(f'plugin "{call.name}" not found')
+
+
 async def _say_no_swarm(_call: Call) -> StreamResponse:
     raise Unavailable(NO_SWARM)
 
@@ -103,5 +111,7 @@ def _refusing(method: str, pattern: str) -> Route:
 
 for _method, _pattern in NOT_SERVED:
     routes.add(_method, _pattern, _refusing(_method, _pattern))
+for _method, _pattern in OF_ONE_PLUGIN:
+    routes.add(_method, _pattern, _say_no_plugin)
 for _method, _pattern in NEEDS_SWARM:
     routes.add(_method, _pattern, _say_no_swarm)

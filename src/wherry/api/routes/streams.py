@@ -14,6 +14,7 @@ from wherry.api.routing import Call, RouteTable
 from wherry.drivers.driver import Session
 from wherry.engine.attach import attach
 from wherry.engine.attach import prepare as prepare_attach
+from wherry.engine.containers import find
 from wherry.engine.logs import prepare as prepare_logs
 from wherry.logs.driver import LogQuery
 from wherry.model.container import Container
@@ -58,6 +59,7 @@ async def logs_of_one(call: Call) -> StreamResponse:
     form = call.form
     if not (form.flag("stdout") or form.flag("stderr")):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
+    find(call.engine, call.name)  # what is wrong with the times is said only of a container that is there
     query = LogQuery(
         stdout=form.flag("stdout"),
         stderr=form.flag("stderr"),

@@ -5,9 +5,12 @@ from aiohttp.web import StreamResponse
 from wherry.api.answers import answer, nothing
 from wherry.api.body import read_json
 from wherry.api.requests import VolumeRequest
+from wherry.api.routes.refused import NO_SWARM
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.volume import volume_view
 from wherry.engine.volumes import create_volume, inspect_volume, list_volumes, remove_volume
+from wherry.engine.wording import told
+from wherry.model.errors import Unavailable
 
 routes = RouteTable()
 
@@ -15,7 +18,9 @@ routes = RouteTable()
 @routes.route("GET", "/volumes")
 async def list_all(call: Call) -> StreamResponse:
     """`docker volume ls`."""
-    volumes = list_volumes(call.engine, call.form.filters())
+    with told("error reading volume filters"):
+        filters = call.form.filters()
+    volumes = list_volumes(call.engine, filters)
     return answer({"Volumes": [volume_view(volume) for volume in volumes], "Warnings": None})
 
 
@@ -23,6 +28,8 @@ async def list_all(call: Call) -> StreamResponse:
 async def create_one(call: Call) -> StreamResponse:
     """`docker volume create`."""
     request = await read_json(call.request, VolumeRequest, root="CreateOptions")
+    if request.cluster_volume_spec is not None:
+        raise Unavailable(NO_SWARM)
     verb = create_volume(
         call.engine, request.name, driver=request.driver, options=request.driver_opts, labels=request.labels
     )

@@ -142,7 +142,6 @@ def exec_view(record: Exec) -> dict[str, Any]:
             "arguments": arguments,
             "privileged": request.privileged,
             **({"user": request.user} if request.user else {}),
-            **({"workingDir": request.working_dir} if request.working_dir else {}),
         },
         "OpenStdin": request.attach_stdin,
         "OpenStderr": request.attach_stderr,

@@ -18,7 +18,7 @@ class SecurityOptions:
 
 
 def security_options(host_config: HostConfig, *, no_new_privileges: bool) -> SecurityOptions:
-    """Read the options over the daemon's default. Raises InvalidParameter, Unsupported."""
+    """Read the options over the daemon's default. Raises InvalidParameter in dockerd's words, Unsupported."""
     found = {"no-new-privileges": no_new_privileges, "seccomp": "", "apparmor": ""}
     for option in host_config.security_opt or ():
         name, value = _split(option)

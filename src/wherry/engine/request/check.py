@@ -1,10 +1,12 @@
 """Whether a request makes sense at all, with dockerd's words (moby `daemon/container.go`, `daemon_unix.go`)."""
 
 import os
+from ipaddress import ip_address
+from pathlib import Path
 
 from wherry.engine.request.ports import parse_port, port_requests
 from wherry.engine.request.signals import parse_signal
-from wherry.model.config import Config, HostConfig, RestartPolicy
+from wherry.model.config import Config, EndpointIpam, EndpointRequest, HostConfig, NetworkingConfig, RestartPolicy
 from wherry.model.errors import InvalidParameter
 
 BYTES_MIN = 6 * 1024 * 1024
@@ -14,6 +16,8 @@ NANO = 1_000_000_000
 WEIGHTS = range(10, 1001)
 OOM_SCORES = range(-1000, 1001)
 SWAPPINESS = range(101)
+MEMORY_NODES = Path("/sys/devices/system/node/online")
+PREDEFINED_NETWORKS = ("", "default", "bridge", "host", "none")
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
 
 
@@ -21,6 +25,7 @@ def check(config: Config, host_config: HostConfig) -> None:
     """Raise InvalidParameter for the first thing that can never work."""
     _check_config(config)
     _check_restart(host_config)
+    _check_modes(host_config)
     _check_network(config, host_config)
     _check_memory(host_config)
     _check_cpu(host_config)
@@ -54,13 +59,23 @@ def _check_restart(host_config: HostConfig) -> None:
     if policy.maximum_retry_count < 0:
         raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
     if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidParameter(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-            if not policy.name
-            else f"invalid restart policy: maximum retry count cannot be used with restart policy '{policy.name}'"
-        )
+        raise InvalidParameter("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if host_config.auto_remove and not restarts_never(policy):
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
+
+
+def _check_modes(host_config: HostConfig) -> None:
+    """Namespaces: the daemon knows which modes there are; a network's name may be anything."""
+    modes = (
+        ("PID", host_config.pid_mode, ("", "host"), True),
+        ("IPC", host_config.ipc_mode, ("", "host", "private", "none", "shareable"), True),
+        ("UTS", host_config.uts_mode, ("", "host"), False),
+        ("cgroup namespace", host_config.cgroupns_mode, ("", "host", "private"), False),
+    )
+    for kind, mode, known, may_join in modes:
+        joins = may_join and mode.startswith("container:") and mode != "container:"
+        if mode not in known and not joins:
+            raise InvalidParameter(f"invalid {kind} mode: {mode}")
 
 
 def restarts_never(policy: RestartPolicy) -> bool:
@@ -68,8 +83,42 @@ def restarts_never(policy: RestartPolicy) -> bool:
     return policy.name in {"", "no"}
 
 
+def check_endpoints(host_config: HostConfig, networking: NetworkingConfig) -> None:
+    """Raise InvalidParameter for what only networks that users make can give (moby validateEndpointSettings)."""
+    for name, wish in (networking.endpoints_config or {}).items():
+        mode = host_config.network_mode if name in {"", "default"} else name
+        problems = _problems_of(wish) if mode in PREDEFINED_NETWORKS else []
+        if problems:
+            listed = "".join(f"\n* {problem}" for problem in problems)
+            raise InvalidParameter(f"invalid config for network {mode}: invalid endpoint settings:{listed}")
+
+
+def _problems_of(wish: EndpointRequest) -> list[str]:
+    wanted = wish.ipam_config or EndpointIpam()
+    has_address = bool(wanted.ipv4_address or wanted.ipv6_address)
+    problems = ["user specified IP address is supported on user defined networks only"] if has_address else []
+    if wish.aliases:
+        problems.append("network-scoped alias is supported only for containers in user defined networks")
+    for kind, text in (("IPv4", wanted.ipv4_address), ("IPv6", wanted.ipv6_address)):
+        if text and not _is_address(text, kind):
+            problems.append(f"invalid {kind} address: {text}")
+    if has_address:
+        where = "only when connecting to networks with user configured subnets"
+        problems.append(f"user specified IP address is supported {where}")
+    return problems
+
+
+def _is_address(text: str, kind: str) -> bool:
+    try:
+        return ip_address(text).version == (4 if kind == "IPv4" else 6)
+    except ValueError:
+        return False
+
+
 def _check_network(config: Config, host_config: HostConfig) -> None:
     mode = host_config.network_mode
+    if mode == "container:":
+        raise InvalidParameter("invalid network mode: invalid container format container:<name|id>")
     if mode.startswith("container:"):
         _check_shared_network(config, host_config)
     if mode == "host" and host_config.links:
@@ -125,6 +174,7 @@ def _check_cpu(host_config: HostConfig) -> None:
     if 0 < host_config.cpu_quota < CPU_QUOTA_MICROSECONDS_MIN:
         raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     _check_cpuset(host_config.cpuset_cpus)
+    _check_memory_nodes(host_config.cpuset_mems)
 
 
 def _check_nano_cpus(host_config: HostConfig) -> None:
@@ -141,13 +191,31 @@ def _check_cpuset(text: str) -> None:
     if not text:
         return
     available = os.sched_getaffinity(0)
-    try:
-        wanted = parse_cpus(text)
-    except ValueError:
-        raise InvalidParameter(f"Invalid value {text} for cpuset cpus") from None
-    if not wanted <= available:
-        have = ",".join(str(cpu) for cpu in sorted(available))
+    if not _cpuset(text, "cpus") <= available:
+        have = _ranges(available)
         raise InvalidParameter(f"Requested CPUs are not available - requested {text}, available: {have}")
+
+
+def _check_memory_nodes(text: str) -> None:
+    if not text:
+        return
+    have = MEMORY_NODES.read_text().strip()
+    if not _cpuset(text, "mems") <= parse_cpus(have):
+        raise InvalidParameter(f"Requested memory nodes are not available - requested {text}, available: {have}")
+
+
+def _cpuset(text: str, what: str) -> set[int]:
+    try:
+        return parse_cpus(text)
+    except ValueError:
+        raise InvalidParameter(f"Invalid value {text} for cpuset {what}: invalid format: {text}") from None
+
+
+def _ranges(numbers: set[int]) -> str:
+    """`{0, 1, 2, 4}` as `0-2,4`."""
+    starts = sorted(number for number in numbers if number - 1 not in numbers)
+    ends = sorted(number for number in numbers if number + 1 not in numbers)
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in zip(starts, ends, strict=True))
 
 
 def parse_cpus(text: str) -> set[int]:
@@ -163,6 +231,8 @@ def parse_cpus(text: str) -> set[int]:
 
 
 def _check_others(host_config: HostConfig) -> None:
+    if "" in (host_config.annotations or {}):
+        raise InvalidParameter("invalid Annotations: the empty string is not permitted as an annotation key")
     if host_config.oom_score_adj not in OOM_SCORES:
         raise InvalidParameter(f"Invalid value {host_config.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     if host_config.shm_size < 0:

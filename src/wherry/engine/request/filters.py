@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 
 from wherry.model.errors import InvalidParameter
 
+_TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+
 
 class Filters:
     """Filters whose names are known. A filter that was not given matches everything."""
@@ -45,10 +47,12 @@ class Filters:
 
     def truth(self, name: str) -> bool | None:
         """A filter of yes or no, None where nothing was said. Raises InvalidParameter."""
-        said = {_truth(name, value) for value in self.values(name)}
-        if len(said) > 1:
-            raise InvalidParameter(f"invalid filter '{name}={self.values(name)}'")
-        return said.pop() if said else None
+        if name not in self:
+            return None
+        said = {_TRUTHS[value] for value in self.values(name) if value in _TRUTHS}
+        if len(said) != 1:
+            raise InvalidParameter(f"invalid filter '{name}=[{' '.join(self.values(name))}]'")
+        return said.pop()
 
 
 def _found(pattern: str, value: str) -> bool:
@@ -61,11 +65,3 @@ def _found(pattern: str, value: str) -> bool:
 def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
     key, sign, value = wanted.partition("=")
     return key in labels and (not sign or labels[key] == value)
-
-
-def _truth(name: str, value: str) -> bool:
-    if value.lower() in {"1", "true"}:
-        return True
-    if value.lower() in {"0", "false"}:
-        return False
-    raise InvalidParameter(f"invalid filter '{name}=[{value}]'")

@@ -19,7 +19,7 @@ def merge(user: Config, image: Config) -> Config:
         user,
         user=user.user or image.user,
         exposed_ports=_union(user.exposed_ports, image.exposed_ports),
-        env=_environment(user.env or (), image.env or ()),
+        env=_environment(user.env or (), image.env or ()) or None,
         labels=_labels(user, image),
         cmd=cmd or None,
         entrypoint=entrypoint or None,

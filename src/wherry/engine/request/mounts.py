@@ -6,6 +6,7 @@ Rules and words as moby's `volume/mounts` (linux_parser.go): a later source for 
 import posixpath
 from collections.abc import Iterator
 
+from wherry.engine.wording import told
 from wherry.model.config import Config, HostConfig, MountRequest
 from wherry.model.errors import InvalidParameter, Unsupported
 from wherry.model.ids import is_valid_name
@@ -30,7 +31,8 @@ def requested_mounts(config: Config, host_config: HostConfig) -> tuple[MountPoin
             raise InvalidParameter(f"Duplicate mount point: {mount.destination}")
         found[mount.destination] = mount
     for destination in config.volumes or {}:
-        target = clean_destination(destination)
+        # Images may say `VOLUME data`, which is below the root.
+        target = clean_destination("/" + destination.lstrip("/"))
         found.setdefault(target, MountPoint(kind="volume", destination=target, driver=host_config.volume_driver))
     return tuple(found.values())
 
@@ -57,10 +59,18 @@ def _parse_bind(text: str, volume_driver: str) -> MountPoint:
         raise InvalidParameter(f"invalid volume specification: '{text}'")
     mode = parts[2] if len(parts) == 3 else ""
     writable, propagation, no_copy, recursive = _parse_mode(mode, text)
+    is_bind = len(parts) > 1 and parts[0].startswith("/")
+    kind = "bind" if is_bind else "volume"
+    with told(f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\""):
+        destination = clean_destination(parts[1] if len(parts) > 1 else parts[0])
+        if is_bind and no_copy:
+            raise InvalidParameter("field VolumeOptions must not be specified")
+        if not is_bind and propagation:
+            raise InvalidParameter("field BindOptions must not be specified")
     if len(parts) == 1:
-        return MountPoint(kind="volume", destination=clean_destination(parts[0]), driver=volume_driver)
-    source, destination = parts[0], clean_destination(parts[1])
-    if source.startswith("/"):
+        return MountPoint(kind="volume", destination=destination, driver=volume_driver)
+    source = parts[0]
+    if is_bind:
         return MountPoint(
             kind="bind",
             source=posixpath.normpath(source),
@@ -71,14 +81,13 @@ def _parse_bind(text: str, volume_driver: str) -> MountPoint:
             recursive=recursive,
         )
     _check_volume_name(source)
-    if propagation:
-        raise InvalidParameter(f"invalid mode: {mode}")
     return MountPoint(
         kind="volume",
         name=source,
         destination=destination,
         driver=volume_driver,
-        mode=mode,
+        # What a label would be; dockerd shows it for every volume that was not told otherwise.
+        mode=mode or "z",
         writable=writable,
         no_copy=no_copy,
     )
@@ -123,7 +132,8 @@ def _kind_of_word(word: str) -> str:
 
 def _check_volume_name(name: str) -> None:
     if len(name) == 1:
-        raise InvalidParameter("volume name is too short, names should be at least two alphanumeric characters")
+        words = "volume name is too short, names should be at least two alphanumeric characters"
+        raise InvalidParameter(f"create {name}: {words}")
     if not is_valid_name(name):
         raise InvalidParameter(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
@@ -137,6 +147,7 @@ def _mounts(host_config: HostConfig) -> Iterator[MountPoint]:
 
 
 def _parse_mount(request: MountRequest) -> MountPoint:
+    _refuse_options_of_others(request)
     if not request.target:
         raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: field Target must not be empty")
     try:
@@ -156,6 +167,17 @@ def _parse_mount(request: MountRequest) -> MountPoint:
             raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: mount type unknown")
 
 
+def _refuse_options_of_others(request: MountRequest) -> None:
+    options = {
+        "bind": ("BindOptions", request.bind_options),
+        "volume": ("VolumeOptions", request.volume_options),
+        "tmpfs": ("TmpfsOptions", request.tmpfs_options),
+    }
+    for kind, (name, said) in options.items():
+        if said is not None and kind != request.type and request.type in options:
+            raise InvalidParameter(f"{name} must not be specified on mount type {_quoted(request.type)}")
+
+
 def _bind_mount(request: MountRequest, destination: str) -> MountPoint:
     if not request.source:
         raise InvalidParameter('invalid mount config for type "bind": field Source must not be empty')
@@ -164,12 +186,12 @@ def _bind_mount(request: MountRequest, destination: str) -> MountPoint:
             f"invalid mount config for type \"bind\": invalid mount path: '{request.source}' "
             "mount path must be absolute"
         )
-    if request.volume_options or request.tmpfs_options:
-        raise InvalidParameter('invalid mount config for type "bind": field VolumeOptions must not be specified')
     options = request.bind_options
     propagation = (options.propagation if options else "") or DEFAULT_PROPAGATION
     if propagation not in PROPAGATIONS:
         raise InvalidParameter(f'invalid mount config for type "bind": invalid propagation mode: {propagation}')
+    if options and options.read_only_force_recursive and not request.read_only:
+        raise InvalidParameter("mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive")
     return MountPoint(
         kind="bind",
         source=posixpath.normpath(request.source),
@@ -187,8 +209,6 @@ def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
     options = request.volume_options
     if request.source:
         _check_volume_name(request.source)
-    if request.bind_options or request.tmpfs_options:
-        raise InvalidParameter('invalid mount config for type "volume": field BindOptions must not be specified')
     return MountPoint(
         kind="volume",
         name=request.source,
@@ -204,8 +224,6 @@ def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
 def _tmpfs_mount(request: MountRequest, destination: str) -> MountPoint:
     if request.source:
         raise InvalidParameter('invalid mount config for type "tmpfs": field Source must not be specified')
-    if request.bind_options or request.volume_options:
-        raise InvalidParameter('invalid mount config for type "tmpfs": field BindOptions must not be specified')
     options = request.tmpfs_options
     words = ["ro"] if request.read_only else []
     if options and options.mode:

@@ -21,6 +21,7 @@ class Defaults:
     cgroupns: str
     masked_paths: tuple[str, ...]
     readonly_paths: tuple[str, ...]
+    can_disable_oom_kill: bool = False
 
 
 def normal_config(config: Config, host_config: HostConfig, container_id: str, *, host_name: str) -> Config:
@@ -44,7 +45,7 @@ def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfi
         restart_policy=replace(host_config.restart_policy, name=host_config.restart_policy.name or "no")
         if host_config.restart_policy != RestartPolicy()
         else RestartPolicy(name="no"),
-        memory_swap=host_config.memory_swap or (host_config.memory * 2 if host_config.memory > 0 else 0),
+        memory_swap=max(host_config.memory_swap, -1) or (host_config.memory * 2 if host_config.memory > 0 else 0),
         memory_swappiness=None if host_config.memory_swappiness == -1 else host_config.memory_swappiness,
         ipc_mode=host_config.ipc_mode or "private",
         cgroupns_mode=host_config.cgroupns_mode or ("host" if host_config.privileged else defaults.cgroupns),
@@ -52,7 +53,24 @@ def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfi
         runtime=host_config.runtime or defaults.runtime,
         masked_paths=_paths(host_config.masked_paths, defaults.masked_paths, confined=confined),
         readonly_paths=_paths(host_config.readonly_paths, defaults.readonly_paths, confined=confined),
+        oom_kill_disable=_oom_kill_disable(host_config, defaults),
+        security_opt=_security_opt(host_config),
     )
+
+
+def _oom_kill_disable(host_config: HostConfig, defaults: Defaults) -> bool | None:
+    """Said where the kernel has it, which is cgroup v1."""
+    if host_config.oom_kill_disable is None and defaults.can_disable_oom_kill:
+        return False
+    return host_config.oom_kill_disable
+
+
+def _security_opt(host_config: HostConfig) -> tuple[str, ...] | None:
+    """Who shares the host's processes or is privileged has no SELinux label (moby generateSecurityOpt)."""
+    shares = host_config.privileged or "host" in {host_config.ipc_mode, host_config.pid_mode}
+    if host_config.security_opt is None and shares:
+        return ("label=disable",)
+    return host_config.security_opt
 
 
 def _log_config(said: LogConfig, defaults: Defaults) -> LogConfig:

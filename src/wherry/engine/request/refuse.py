@@ -8,6 +8,9 @@ LOG_DRIVERS = ("json-file", "none")
 LOG_DRIVERS_OF_DOCKER = (
     "local", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs",
 )  # fmt: skip
+LOG_OPTIONS_OF_DOCKER = (
+    "compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag",
+)  # fmt: skip
 LOG_OPTIONS = {"json-file": {"max-size", "max-file"}, "none": set[str]()}
 
 
@@ -19,7 +22,7 @@ def refuse_unserved(config: Config, host_config: HostConfig, networking: Network
     if host_config.userns_mode not in {"", "host"}:
         raise Unsupported(f"UsernsMode {host_config.userns_mode!r} is not supported yet")
     if host_config.isolation not in {"", "default"}:
-        raise InvalidParameter(f'invalid isolation "{host_config.isolation}" on linux')
+        raise InvalidParameter(f"invalid isolation ({host_config.isolation}): linux only supports 'default'")
     if len(networking.endpoints_config or {}) > 1:
         raise Unsupported("more than one network in NetworkingConfig.EndpointsConfig is not supported yet")
     refuse_log_config(host_config.log_config.type, host_config.log_config.config or {})
@@ -30,8 +33,10 @@ def refuse_log_config(driver: str, options: dict[str, str]) -> None:
     if driver in LOG_DRIVERS_OF_DOCKER:
         raise Unsupported(f"log driver {driver} is not supported yet")
     if driver and driver not in LOG_DRIVERS:
-        raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+        raise InvalidParameter(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
     for option in options:
+        if option in LOG_OPTIONS_OF_DOCKER and driver in {"", "json-file"}:
+            raise Unsupported(f"log option {option} is not supported yet")
         if option not in LOG_OPTIONS.get(driver or "json-file", set()):
             raise InvalidParameter(f"unknown log opt '{option}' for {driver or 'json-file'} log driver")
 

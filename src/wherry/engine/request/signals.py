@@ -20,6 +20,13 @@ def parse_signal(text: str) -> int:
     return number
 
 
+def supported_signal(text: str) -> int:
+    """The same for a signal to be sent, where dockerd has other words for a number that is none."""
+    if text.isdecimal() and int(text) and int(text) not in _known():
+        raise InvalidParameter(f"the linux daemon does not support signal {int(text)}")
+    return parse_signal(text)
+
+
 def _known() -> range:
     return range(1, signal.SIGRTMAX + 1)
 

@@ -9,6 +9,10 @@ def warnings_of(container: Container, image: Image) -> tuple[str, ...]:
     warnings: list[str] = []
     if container.host_config.network_mode == "host" and container.host_config.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
+    if container.config.mac_address:
+        warnings.append(
+            "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
+        )
     if image.config.healthcheck and image.config.healthcheck.test not in {None, ("NONE",)}:
         warnings.append("The image's HEALTHCHECK is not run yet")
     return tuple(warnings)
