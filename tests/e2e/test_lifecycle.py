@@ -93,7 +93,7 @@ def test_names_are_unique(daemon, sleeper):
 
 def test_rm_wants_force_for_a_running_one(daemon, sleeper):
     done = daemon.docker("rm", sleeper, check=False)
-    assert 'cannot remove container "/sleeper": container is running' in done.stderr
+    assert 'cannot remove container "sleeper": container is running' in done.stderr
     daemon.docker("rm", "-f", sleeper)
     assert daemon.out("ps", "-aq") == ""
 
