@@ -1,6 +1,5 @@
 """A machine of its own for what is typed word for word: no other process, link, socket or state of this one in it."""
 
-import os
 import re
 import subprocess
 from contextlib import contextmanager
