@@ -62,21 +62,30 @@ class Answer:
 class Pending:
     """A call that was sent and not answered yet, on a connection of its own."""
 
-    __slots__ = ("_call", "_client", "_connection")
+    __slots__ = ("_call", "_client", "_connection", "_head")
 
     def __init__(self, client: Client, call: Call, connection: Connection) -> None:
         self._client = client
         self._call = call
         self._connection = connection
+        self._head: Head | None = None
+
+    def heard(self) -> None:
+        """Wait until the answer begins: on another connection, which may be slow, what follows could overtake it."""
+        # Older daemons begin to answer a wait only when it is over.
+        if version_key(self._client.version) >= version_key("1.30"):
+            self._head = self._read_head()
 
     def answer(self) -> Answer:
         """Wait for the answer. Raises ApiError for statuses from 400 on."""
+        return self._client.received(self._call, self._connection, self._head or self._read_head())
+
+    def _read_head(self) -> Head:
         try:
-            head = self._connection.read_head()
+            return self._connection.read_head()
         except (OSError, ProtocolError) as error:
             self._connection.wire.close()
             raise _broken(self._client.address, error) from error
-        return self._client.received(self._call, self._connection, head)
 
     def json(self) -> Any:
         """Wait for the answer and read it as JSON; None for an empty one."""

@@ -108,6 +108,7 @@ class _Foreground:
     def _start(self) -> None:
         condition = "removed" if self._removes else "next-exit"
         self._waiting = self._session.client.begin(containers.wait(self._id, condition=condition))
+        self._waiting.heard()
         try:
             self._session.client.send(containers.start(self._id)).read()
         except ApiError:

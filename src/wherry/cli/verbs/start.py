@@ -49,6 +49,7 @@ def _attached(session: Session, given: Given, name: str) -> int:
     def begin() -> None:
         condition = "removed" if removes else "next-exit"
         waiting.append(session.client.begin(containers.wait(identifier, condition=condition)))
+        waiting[-1].heard()
         session.client.send(containers.start(identifier)).read()
 
     attachment = Attachment(
