@@ -51,6 +51,7 @@ async def join(engine: Engine, container: Container) -> Joined:
     sandbox = await engine.networks.join(
         JoinRequest(
             container_id=container.id,
+            name=container.name,
             hostname=container.config.hostname,
             endpoints=endpoint_requests(container),
             ports=port_requests(container.config, container.host_config),

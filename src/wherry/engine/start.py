@@ -1,5 +1,7 @@
 """`POST /containers/{id}/start`."""
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from wherry.drivers.driver import StartFailed
@@ -20,18 +22,21 @@ async def start(engine: Engine, name: str) -> None:
     """Start a container that does not run. Raises NotModified when it does, Conflict, StartFailed."""
     container = find(engine, name)
     live = engine.live_of(container.id)
-    try:
-        async with live.lock:
-            container = find(engine, container.id)
-            _check(container)
+    failure: EngineError | OSError | None = None
+    async with live.lock:
+        container = find(engine, container.id)
+        _check(container)
+        try:
             container = await bring_up(engine, container, live)
+        except (EngineError, OSError) as error:
+            await _note_failure(engine, container, error)
+            failure = error
+        else:
             assert live.process is not None
             watch(engine, container.id, live.process)
-    except (NotModified, Conflict):
-        raise
-    except EngineError as error:
-        await _failed(engine, container, error)
-        raise
+    if failure is not None:
+        await _clear_away(engine, container)
+        raise failure
     tell_networks(engine, container, "connect")
     tell(engine, container, "start")
 
@@ -48,10 +53,8 @@ def _check(container: Container) -> None:
             return
 
 
-async def _failed(engine: Engine, container: Container, error: EngineError) -> None:
-    """What a failed start leaves: its words and code in the record, or nothing with `--rm`."""
-    if engine.containers.get(container.id) is None:
-        return
+async def _note_failure(engine: Engine, container: Container, error: EngineError | OSError) -> None:
+    """What a failed start leaves in the record: its words and its code."""
     engine.live_of(container.id).close_sessions()
     code = error.exit_code if isinstance(error, StartFailed) else EXIT_CODE_OF_FAILURE
     words = str(error)
@@ -59,5 +62,10 @@ async def _failed(engine: Engine, container: Container, error: EngineError) -> N
         container.id,
         lambda current: replace(current, state=replace(current.state, exit_code=code, error=words)),
     )
+
+
+async def _clear_away(engine: Engine, container: Container) -> None:
+    """With `--rm` nothing is left of a container that could not be started."""
     if container.host_config.auto_remove:
-        await discard(engine, container.id, volumes=True)
+        with suppress(Conflict):  # somebody else removes it already
+            await discard(engine, container.id, volumes=True)

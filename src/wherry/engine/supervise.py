@@ -119,7 +119,7 @@ async def _starts_again(engine: Engine, container_id: str, live: Live, backoff: 
     try:
         async with live.lock:
             container = await bring_up(engine, container, live)
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         log.warning("container %s could not be restarted: %s", container_id, error)
         words = str(error)
         await engine.change(container_id, lambda current: _gave_up(current, words))

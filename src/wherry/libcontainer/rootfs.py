@@ -144,6 +144,8 @@ class _Covers:
     def directory(self) -> int:
         if self._empty < 0:
             self._empty = kernel.detached("tmpfs", _MASK_DATA, _MASK_ATTRIBUTES)
+            return os.dup(self._empty)
+        # Once the first copy is attached: older kernels clone no mount that is attached nowhere.
         return kernel.open_tree("", dir_fd=self._empty)
 
     def close(self) -> None:

@@ -98,8 +98,9 @@ class Execs:
         if running is None:
             return False
         self._dead.append(running.streams)
-        running.streams.finish()
+        # First the status, then the end of the stream: whoever sees the end asks for the status at once.
         self._on_exit(running.id, ExitRecord(code=code, finished_ns=time.time_ns()))
+        running.streams.finish()
         return True
 
     def _idle(self) -> None:
