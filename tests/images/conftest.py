@@ -397,26 +397,31 @@ def private_registry(tmp_path_factory):
         yield address
 
 
+def docker_at(path):
+    def run(*arguments, **options):
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{path}"}
+        return subprocess.run(["docker", *arguments], capture_output=True, env=environment, **options)
+
+    run.socket = path
+    return run
+
+
 @pytest.fixture(scope="session")
 def docker():
-    """Runs the docker CLI against a real dockerd of its own."""
-    needs("dockerd")
+    """Runs the docker CLI against a real dockerd of its own, or against the one at $WHERRY_PEER_SOCKET."""
     needs("docker")
+    if peer := os.environ.get("WHERRY_PEER_SOCKET"):
+        yield docker_at(peer)
+        return
+    needs("dockerd")
     root = Path(tempfile.mkdtemp(prefix="wi-", dir="/tmp"))
-    socket_path = f"unix://{root}/d.sock"
     command = [
-        *("dockerd", "-H", socket_path, "--data-root", str(root / "d"), "--exec-root", str(root / "e")),
+        *("dockerd", "-H", f"unix://{root}/d.sock", "--data-root", str(root / "d"), "--exec-root", str(root / "e")),
         *("--pidfile", str(root / "p"), "--bridge=none", "--iptables=false"),
     ]
 
-    def run(*arguments, **options):
-        environment = {**os.environ, "DOCKER_HOST": socket_path}
-        return subprocess.run(["docker", *arguments], capture_output=True, env=environment, **options)
-
-    run.socket = f"{root}/d.sock"
-
     try:
         with running(command, "API listen on"):
-            yield run
+            yield docker_at(f"{root}/d.sock")
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -71,7 +71,7 @@ async def test_a_tag_moves_and_leaves_the_other_image_without_a_name(library, ma
 async def test_what_may_not_be_a_tag_is_refused(library, make):
     await make("x")
     for repository, version, why in (
-        ("x@sha256:" + "0" * 64, "", "refusing to create a tag with a digest reference"),
+        ("x@sha256:" + "0" * 64, "", "cannot import digest reference"),
         ("sha256", "abc", "refusing to create an ambiguous tag using digest algorithm as name"),
         ("X", "", "must be lowercase"),
         ("x", "a b", "invalid tag format"),

@@ -145,6 +145,13 @@ def test_platforms_have_one_spelling():
     assert format_platform(parse_platform("linux/aarch64")) == "linux/arm64"
     assert format_platform(parse_platform("armhf")) == "linux/arm/v7"
     assert matches(parse_platform("linux/x86_64"), Platform(os="linux", architecture="amd64"))
-    for bad in ("", "a/b/c/d", "linux/", "lin ux"):
-        with pytest.raises(PlatformError):
+    for bad, why in (
+        ("", "is an invalid OS component"),
+        ("a/b/c/d", "cannot parse platform specifier"),
+        ("linux/", "is an invalid component"),
+        ("li^x/amd64", 'must match "^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.%-]*)((?:\\\\+[A-Za-z0-9_.%-]+)*)\\\\))?$"'),
+        ("foo", '"foo": unknown operating system or architecture: invalid argument'),
+    ):
+        with pytest.raises(PlatformError) as error:
             parse_platform(bad)
+        assert why in str(error.value)

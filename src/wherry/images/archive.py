@@ -42,7 +42,9 @@ class Archive:
             with tarfile.open(fileobj=cast("BinaryIO", _Bounded(file)), mode="r:") as tar:
                 self._index(tar)
         except (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError) as error:
-            raise InvalidParameter(f"invalid tar archive: {error}") from None
+            # The words are those of Go's archive/tar, which clients of dockerd know.
+            is_cut_off = "truncated" in str(error) or "unexpected end" in str(error)
+            raise InvalidParameter("unexpected EOF" if is_cut_off else "archive/tar: invalid tar header") from error
 
     def _index(self, tar: tarfile.TarFile) -> None:
         kept: list[tarfile.TarInfo] = cast("Any", tar).members
@@ -81,7 +83,7 @@ class Archive:
             raise InvalidParameter(f"invalid archive: {name!r} is larger than {bytes_max} bytes")
         data = os.pread(self._file.fileno(), found.size, found.offset)
         if len(data) != found.size:
-            raise InvalidParameter(f"invalid archive: {name!r} is cut off")
+            raise InvalidParameter("unexpected EOF")
         return data
 
     def open(self, name: str) -> BinaryIO:
@@ -127,7 +129,7 @@ class _Window:
         left = self._member.size - self._position
         data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._member.offset + self._position)
         if not data and left:
-            raise InvalidParameter("invalid archive: it is cut off")
+            raise InvalidParameter("unexpected EOF")
         self._position += len(data)
         return data
 

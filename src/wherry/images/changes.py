@@ -1,18 +1,29 @@
 """Changes to an image's configuration as `import --change` and `commit --change` take them: lines of a Dockerfile."""
 
+import posixpath
 import re
-import shlex
+import signal
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from wherry.images.words import expand, split_words
 from wherry.model.config import Config, Healthcheck
 from wherry.model.errors import InvalidParameter
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_REAL_TIME = re.compile(r"SIGRTM(?:IN(?:\+([0-9]{1,2}))?|AX(?:-([0-9]{1,2}))?)")
+PORT_MAX = 65535
+PROTOCOLS = frozenset({"tcp", "udp", "sctp"})
+# SIGRTMIN is 34 and SIGRTMAX 64.
+REAL_TIME_MAX = 30
+NANOSECONDS_MIN = 10**6
+# An empty command takes back the one before it.
+MAY_BE_EMPTY = frozenset({"CMD", "ENTRYPOINT"})
+TAKES_ONE = frozenset({"STOPSIGNAL", "USER", "WORKDIR"})
 _HEALTH_OPTIONS = {
     "interval": "interval",
     "timeout": "timeout",
@@ -32,8 +43,9 @@ def apply_changes(config: Config, changes: Iterable[str]) -> Config:
         change = CHANGES.get(word.upper())
         if change is None:
             raise InvalidParameter(f"{word} is not a valid change command")
-        if not rest.strip():
-            raise InvalidParameter(f"{word.upper()} requires at least one argument")
+        if not rest.strip() and word.upper() not in MAY_BE_EMPTY:
+            count = "exactly" if word.upper() in TAKES_ONE else "at least"
+            raise InvalidParameter(f"{word.upper()} requires {count} one argument")
         config = msgspec.structs.replace(config, **change(config, rest.strip()))
     return config
 
@@ -61,9 +73,14 @@ def _json_form(text: str) -> tuple[str, ...] | None:
         return None
 
 
-def _command(config: Config, text: str) -> tuple[str, ...]:
+def _variables(config: Config) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in config.env or ())
+
+
+def _command(config: Config, text: str) -> tuple[str, ...] | None:
     words = _json_form(text)
-    return words if words is not None else (*(config.shell or SHELL), text)
+    shell = (*(config.shell or SHELL), text) if text else None
+    return words if words is not None else shell
 
 
 def _cmd(config: Config, text: str) -> dict[str, Any]:
@@ -76,49 +93,51 @@ def _entrypoint(config: Config, text: str) -> dict[str, Any]:
 
 
 def _env(config: Config, text: str) -> dict[str, Any]:
-    kept = dict(entry.partition("=")[::2] for entry in config.env or ())
-    return {"env": tuple(f"{key}={value}" for key, value in {**kept, **_pairs("ENV", text)}.items())}
+    kept = {**_variables(config), **_pairs("ENV", config, text)}
+    return {"env": tuple(f"{key}={value}" for key, value in kept.items())}
 
 
 def _label(config: Config, text: str) -> dict[str, Any]:
-    return {"labels": {**(config.labels or {}), **_pairs("LABEL", text)}}
+    return {"labels": {**(config.labels or {}), **_pairs("LABEL", config, text)}}
 
 
-def _pairs(word: str, text: str) -> dict[str, str]:
-    """`a=1 b="2 3"`, or the old form `a 1 2`."""
-    first = text.split(" ", 1)[0]
-    if "=" not in first:
-        key, _, value = text.partition(" ")
-        if not value:
+def _pairs(word: str, config: Config, text: str) -> dict[str, str]:
+    """`a=1 b="2 3"`, or the old form `a 1 2`. All values see the environment from before the line."""
+    variables = _variables(config)
+    words = list(split_words(text))
+    if "=" not in words[0]:
+        if len(words) == 1:
             raise InvalidParameter(f"{word} must have two arguments")
-        return {key: value.strip()}
+        return {words[0]: expand(text.removeprefix(words[0]).strip(), variables)}
     pairs = {}
-    for each in _words(text):
+    for each in words:
         key, equals, value = each.partition("=")
         if not equals:
             raise InvalidParameter(f'Syntax error - can\'t find = in "{each}". Must be of the form: name=value')
         if not key:
             raise InvalidParameter(f"{word} names can not be blank")
-        pairs[key] = value
+        pairs[expand(key, variables)] = expand(value, variables)
     return pairs
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text, posix=True)
-    except ValueError as error:
-        raise InvalidParameter(f"unexpected end of statement: {error}") from None
-
-
 def _expose(config: Config, text: str) -> dict[str, Any]:
+    variables = _variables(config)
     ports = dict(config.exposed_ports or {})
-    for word in _words(text):
-        found = _PORT.fullmatch(word)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if found is None or not 0 < first <= last <= 65535:
-            raise InvalidParameter(f"Invalid containerPort: {word}")
-        ports |= {f"{port}/{(found[3] or 'tcp').lower()}": {} for port in range(first, last + 1)}
+    for word in split_words(text):
+        for port in expand(word, variables).split():
+            ports |= _ports(port)
     return {"exposed_ports": ports}
+
+
+def _ports(text: str) -> dict[str, dict[str, Any]]:
+    span, _, protocol = text.partition("/")
+    if (protocol or "tcp").lower() not in PROTOCOLS:
+        raise InvalidParameter(f"Invalid proto: {protocol}")
+    found = _PORTS.fullmatch(span)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if not first <= last <= PORT_MAX:
+        raise InvalidParameter(f"Invalid containerPort: {span}")
+    return {f"{port}/{(protocol or 'tcp').lower()}": {} for port in range(first, last + 1)}
 
 
 def _on_build(config: Config, text: str) -> dict[str, Any]:
@@ -130,23 +149,37 @@ def _on_build(config: Config, text: str) -> dict[str, Any]:
     return {"on_build": (*(config.on_build or ()), text)}
 
 
-def _stop_signal(_config: Config, text: str) -> dict[str, Any]:
-    return {"stop_signal": text}
+def _stop_signal(config: Config, text: str) -> dict[str, Any]:
+    name = expand(text, _variables(config))
+    if not (name.isdecimal() and 0 < int(name) <= signal.SIGRTMAX) and not _is_signal(name):
+        raise InvalidParameter(f"invalid signal: {name}")
+    return {"stop_signal": name}
 
 
-def _user(_config: Config, text: str) -> dict[str, Any]:
-    return {"user": text}
+def _is_signal(name: str) -> bool:
+    word = "SIG" + name.upper().removeprefix("SIG")
+    if real_time := _REAL_TIME.fullmatch(word):
+        return int(real_time[1] or real_time[2] or 0) <= REAL_TIME_MAX
+    return word in signal.Signals.__members__
+
+
+def _user(config: Config, text: str) -> dict[str, Any]:
+    return {"user": expand(text, _variables(config))}
 
 
 def _volume(config: Config, text: str) -> dict[str, Any]:
-    paths = _json_form(text) or tuple(_words(text))
+    variables = _variables(config)
+    paths = [expand(word, variables) for word in _json_form(text) or split_words(text)]
     if not all(path.strip() for path in paths):
         raise InvalidParameter("VOLUME specified can not be an empty string")
     return {"volumes": {**(config.volumes or {}), **{path: {} for path in paths}}}
 
 
 def _workdir(config: Config, text: str) -> dict[str, Any]:
-    return {"working_dir": text if text.startswith("/") else f"{config.working_dir.rstrip('/')}/{text}"}
+    path = expand(text, _variables(config))
+    if not path:
+        raise InvalidParameter("cannot normalize nothing")
+    return {"working_dir": posixpath.normpath(posixpath.join("/", config.working_dir, path))}
 
 
 def _healthcheck(_config: Config, text: str) -> dict[str, Any]:
@@ -154,26 +187,40 @@ def _healthcheck(_config: Config, text: str) -> dict[str, Any]:
     rest = text
     while rest.startswith("--"):
         option, _, rest = rest.partition(" ")
-        key, _, value = option[2:].partition("=")
-        if key not in _HEALTH_OPTIONS:
-            raise InvalidParameter(f"unknown flag: {key}")
-        options[_HEALTH_OPTIONS[key]] = _count(value) if key == "retries" else _duration_ns(value)
+        options |= _health_option(*option[2:].partition("=")[::2])
         rest = rest.lstrip()
     word, _, command = rest.partition(" ")
     match word.upper():
+        case "NONE" if command.strip():
+            raise InvalidParameter("HEALTHCHECK NONE takes no arguments")
         case "NONE":
             return {"healthcheck": Healthcheck(test=("NONE",))}
         case "CMD" if command.strip():
             words = _json_form(command.strip())
             test = ("CMD", *words) if words is not None else ("CMD-SHELL", command.strip())
             return {"healthcheck": Healthcheck(test=test, **options)}
+        case "CMD":
+            raise InvalidParameter("Missing command after HEALTHCHECK CMD")
         case _:
             raise InvalidParameter(f'Unknown type "{word.upper()}" in HEALTHCHECK (try CMD)')
 
 
+def _health_option(key: str, value: str) -> dict[str, int]:
+    if key not in _HEALTH_OPTIONS:
+        raise InvalidParameter(f"unknown flag: --{key}")
+    if key == "retries":
+        return {"retries": _count(value)}
+    duration = _duration_ns(value)
+    if 0 < duration < NANOSECONDS_MIN:
+        raise InvalidParameter(f'Interval "{key}" cannot be less than 1ms')
+    return {_HEALTH_OPTIONS[key]: duration}
+
+
 def _count(text: str) -> int:
-    if not text.isdecimal():
+    if not text.removeprefix("-").isdecimal():
         raise InvalidParameter(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if int(text) < 0:
+        raise InvalidParameter(f"--retries cannot be negative ({int(text)})")
     return int(text)
 
 

@@ -147,7 +147,9 @@ class Plain(io.RawIOBase):
         # The decompressors read into a buffer, but their types do not say so.
         try:
             return cast("io.RawIOBase", self._source).readinto(view) or 0
-        except (EOFError, zlib.error, zstandard.ZstdError, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
+        except EOFError:
+            raise InvalidParameter("unexpected EOF") from None
+        except (zlib.error, zstandard.ZstdError, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
             raise InvalidParameter(f"damaged layer: {error}") from error
         except OSError as error:
             if error.errno is not None:

@@ -44,7 +44,7 @@ async def import_image(
     config = apply_changes(Config(), request.changes)
     target = parse_wanted_platform(request.platform)
     if target is not None and target.os != "linux":
-        raise InvalidParameter(f'operating system is not supported: "{target.os}"')
+        raise InvalidParameter("operating system is not supported")
     with await spool(library, body) as file:
         blob = await library.in_cancellable_thread(lambda cancelled: store_layer(library, file, cancelled))
     async with blob_or_nothing(library, blob):

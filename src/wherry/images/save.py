@@ -3,14 +3,16 @@
 import tarfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import msgspec
 
 from wherry.images.content import LAYOUT
-from wherry.images.find import find
+from wherry.images.find import find, find_by_prefix, find_named
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_any_name, parse_wanted_platform
 from wherry.images.packed import NAME_ANNOTATIONS, ManifestItem
+from wherry.model.errors import NotFound
 from wherry.model.image import Image
 from wherry.oci.image import Descriptor, Index, Platform, encode
 from wherry.oci.platform import normalised
@@ -58,9 +60,18 @@ def _named(library: Library, name: str, wanted: Platform | None) -> Iterator[tup
         if all_tags:
             yield from ((find(library, str(tag), platform=wanted), tag) for tag in all_tags)
             return
+        if find_by_prefix(library, name) is None:
+            raise NotFound(f"No such image: {name}")
+    elif _is_name(reference) and find_named(library, reference) is None:
+        raise NotFound("reference does not exist")
     image = find(library, name, platform=wanted)
     is_tag = isinstance(reference, Reference) and not reference.digest and reference.with_default_tag().familiar
     yield image, reference if isinstance(reference, Reference) and is_tag in image.references else None
+
+
+def _is_name(reference: Reference | str) -> TypeGuard[Reference]:
+    """Neither a digest, nor the beginning of one such as `sha256:abc`, which reads as a name too."""
+    return isinstance(reference, Reference) and reference.familiar_name != "sha256"
 
 
 async def _stream(library: Library, chosen: list[_Chosen]) -> AsyncIterator[bytes]:

@@ -19,7 +19,7 @@ def new_name(repository: str, tag: str = "") -> Reference:
     """A name that an image may be given. Raises InvalidParameter (moby daemon/images/image_tag.go, reference store)."""
     reference = parse_name(repository)
     if reference.digest:
-        raise InvalidParameter("refusing to create a tag with a digest reference")
+        raise InvalidParameter("cannot import digest reference")
     if tag:
         try:
             reference = reference.with_tag(tag)

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 
 from wherry.oci.image import Descriptor, Platform
 
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_SYSTEM = re.compile(r"[A-Za-z0-9_-]+")
+# How containerd/platforms writes the shape of an operating system, escaped as Go prints it.
+_SYSTEM_SHAPE = r"^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$"
+KNOWN_ARCHITECTURES = frozenset(
+    {"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"}
+    | {"ppc64", "ppc64le", "riscv64", "s390x", "wasm"}
+)
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
     "x86-64": ("amd64", ""),
@@ -31,13 +38,26 @@ class PlatformError(ValueError):
 def parse_platform(text: str) -> Platform:
     """`os[/architecture[/variant]]` or an architecture alone. Raises PlatformError."""
     parts = text.split("/")
-    if len(parts) > 3 or not all(_WORD.fullmatch(part) for part in parts):
-        raise PlatformError(f'"{text}": invalid platform: unknown operating system or architecture: invalid argument')
+    if len(parts) > 3:
+        raise PlatformError(f'"{text}": cannot parse platform specifier: invalid argument')
+    if not _SYSTEM.fullmatch(parts[0]):
+        raise PlatformError(
+            f'"{parts[0]}" is an invalid OS component of "{text}": OSAndVersion specifier component must match '
+            f'"{_SYSTEM_SHAPE}": invalid argument'
+        )
+    wrong = next((part for part in parts if not _WORD.fullmatch(part)), None)
+    if wrong is not None:
+        raise PlatformError(
+            f'"{wrong}" is an invalid component of "{text}": platform specifier component must match '
+            '"^[A-Za-z0-9_.-]+$": invalid argument'
+        )
     if len(parts) > 1:
         return normalised(Platform(os=parts[0].lower(), architecture=parts[1].lower(), variant="".join(parts[2:])))
     word = parts[0].lower()
     if word in {"linux", "windows", "darwin", "freebsd"}:
         return normalised(Platform(os=word, architecture=host_platform().architecture))
+    if word not in _ARCHITECTURES and word not in KNOWN_ARCHITECTURES:
+        raise PlatformError(f'"{text}": unknown operating system or architecture: invalid argument')
     return normalised(Platform(os="linux", architecture=word))
 
 
