@@ -33,11 +33,9 @@ def _cgroups():
 
 
 def _children(pid):
-    """Descendants of a process that are not its own threads, by command name."""
+    """Children of a process by command name; a daemon that was started again is still one daemon."""
     return sorted(
-        f"{fields[1]} {fields[0]}"
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if (fields := _stat(path)) and fields[2] == str(pid)
+        fields[1] for path in Path("/proc").glob("[0-9]*/stat") if (fields := _stat(path)) and fields[2] == str(pid)
     )
 
 

@@ -136,6 +136,16 @@ def _set_clocks(womb: Womb, proc_fd: int) -> None:
         procfs.write_own(proc_fd, "timens_offsets", lines)
     except OSError as error:
         raise at("error setting time namespace offsets", error) from None
+    _enter_time_namespace(proc_fd)
+
+
+def _enter_time_namespace(proc_fd: int) -> None:
+    """Its maker's children are born in it, but not every kernel's execve(2) moves the maker itself (6.1 does not)."""
+    fd = os.open(f"{os.getpid()}/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc_fd)
+    try:
+        kernel.setns(fd, kernel.CLONE_NEWTIME)
+    finally:
+        os.close(fd)
 
 
 def _build_root(womb: Womb) -> list[int]:
