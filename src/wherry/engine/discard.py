@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell
 from wherry.engine.volumes import remove_anonymous
+from wherry.images.garbage import prune_layers
 from wherry.model.container import Container
 from wherry.model.errors import Conflict, EngineError
 from wherry.model.state import Happening, Status, after
@@ -29,6 +30,9 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
         except (EngineError, OSError):
             await engine.change(container_id, lambda current: _with(current, Happening.FAIL_REMOVAL))
             raise
+    if engine.library.images.get(container.image_id) is None:
+        # The image was removed by force while the container stood on its layers.
+        await prune_layers(engine.library)
     purge_soon(engine)
     live.removed = True
     engine.live.pop(container_id, None)

@@ -64,7 +64,7 @@ async def join(engine: Engine, container: Container) -> Joined:
 def endpoint_requests(container: Container) -> dict[str, EndpointRequest]:
     """The networks a container shall be on: the mode's, with what NetworkingConfig says of it."""
     mode = container.host_config.network_mode
-    if mode == "none" or container.config.network_disabled:
+    if container.config.network_disabled:
         return {}
     said = container.networking.endpoints_config or {}
     return {mode: said.get(mode) or said.get("default") or EndpointRequest()}

@@ -14,6 +14,7 @@ from wherry.engine.engine import Engine
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.volume_mounts import hold_again
+from wherry.images.garbage import sweep
 from wherry.model.clock import now_ns
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
@@ -165,8 +166,13 @@ async def _sweep(engine: Engine) -> None:
         if path.name not in known:
             log.info("removing %s, which no record knows", path)
             shutil.rmtree(path, ignore_errors=True)
-    layers = {layer.chain_id for image in engine.library.images.values() for layer in image.layers}
-    wanted = known | layers | {f"{container.chain_id}-init" for container in engine.containers.values()}
+    for name in await sweep(engine.library):
+        log.info("removed %s of the content, which no image needs", name)
+    wanted = (
+        known
+        | engine.library.wanted_layers()
+        | {f"{container.chain_id}-init" for container in engine.containers.values()}
+    )
     for key in await asyncio.to_thread(engine.storage.sweep, wanted):
         log.info("removed snapshot %s, which no record knows", key)
 

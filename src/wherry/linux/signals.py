@@ -6,12 +6,21 @@ import signal
 import struct
 from collections.abc import Iterable
 
-from wherry.linux.libc import checked, declare
+from wherry.linux.libc import checked, declare, declare_syscall, machine_number
 
 _SIGNALFD_INFO_BYTES = 128
 # A kernel's sigset has 64 bits; the C library's sigset_t 1024. signalfd(3) takes the latter.
 _SIGSET_BYTES = 128
 
+# The C library keeps two signals to itself and has no name for them; somebody may have ignored even those.
+_RESERVED = range(32, signal.SIGRTMIN)
+_KERNEL_SIGSET_BYTES = 8
+# struct kernel_sigaction is handler, flags, restorer (not everywhere), mask: all zero is the default action.
+_DEFAULT_ACTION = bytes(32)
+
+_sigaction = declare_syscall(
+    machine_number(x86_64=13, aarch64=134), ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
+)
 _signalfd = declare("signalfd", ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
 
 
@@ -36,9 +45,11 @@ def reset() -> None:
 
     Python itself ignores SIGPIPE and SIGXFSZ, and a caller such as nohup(1) may have ignored more.
     """
-    for number in range(1, signal.SIGRTMIN):
+    for number in signal.valid_signals():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    for number in _RESERVED:
+        checked(_sigaction(number, _DEFAULT_ACTION, None, _KERNEL_SIGSET_BYTES), "rt_sigaction", number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
