@@ -158,4 +158,6 @@ def add_bridge(name: str, address: str) -> None:
 
 
 def delete_link(name: str) -> None:
+    """The bridge and the daemon's table of rules for it, which outlives the daemon as the containers do."""
     subprocess.run(["ip", "link", "delete", name], capture_output=True)
+    subprocess.run(["nft", "delete", "table", "inet", f"wherry-{name}"], capture_output=True)

@@ -45,11 +45,11 @@ def reset() -> None:
 
     Python itself ignores SIGPIPE and SIGXFSZ, and a caller such as nohup(1) may have ignored more.
     """
-    for number in signal.valid_signals():
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for number in range(1, signal.SIGRTMAX + 1):
+        if number in _RESERVED:
+            checked(_sigaction(number, _DEFAULT_ACTION, None, _KERNEL_SIGSET_BYTES), "rt_sigaction", number)
+        elif signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    for number in _RESERVED:
-        checked(_sigaction(number, _DEFAULT_ACTION, None, _KERNEL_SIGSET_BYTES), "rt_sigaction", number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
