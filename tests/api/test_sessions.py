@@ -17,7 +17,7 @@ import pytest
 
 BUSYBOX = shutil.which("busybox")
 DOCKER = shutil.which("docker")
-MEGABYTES = 64
+MEGABYTES = 500
 
 pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="needs busybox-static")
 
