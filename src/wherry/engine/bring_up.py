@@ -45,7 +45,9 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         undo.callback(joined.close)
         await hold_volumes(engine, container, undo)
         process = await _give_birth(engine, container, live, joined)
-        undo.push_async_callback(_kill, engine, container, process)
+        undo.push_async_callback(_kill, engine, container, live, process)
+        # Before the record says so: whoever reads that it runs must be able to end it.
+        live.process = process
         state = State(
             status=running,
             pid=process.pid,
@@ -55,7 +57,6 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         container = await engine.change(
             container.id, lambda current: replace(current, attachment=joined.attachment, state=state)
         )
-        live.process = process
         undo.pop_all()
     return container
 
@@ -94,7 +95,8 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
             raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
 
 
-async def _kill(engine: Engine, container: Container, process: Process) -> None:
+async def _kill(engine: Engine, container: Container, live: Live, process: Process) -> None:
+    live.process = None
     await process.signal(signal.SIGKILL)
     await process.wait()
     await engine.driver_of(container).forget(container.id)

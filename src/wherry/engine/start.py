@@ -26,6 +26,7 @@ async def start(engine: Engine, name: str) -> None:
     async with live.lock:
         container = find(engine, container.id)
         _check(container)
+        live.stop_wanted.clear()
         try:
             container = await bring_up(engine, container, live)
         except (EngineError, OSError) as error:

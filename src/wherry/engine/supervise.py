@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -58,7 +59,6 @@ def watch(engine: Engine, container_id: str, process: Process) -> None:
     """Begin to supervise a container that runs."""
     live = engine.live_of(container_id)
     live.process = process
-    live.stop_wanted.clear()
     live.supervisor = engine.tasks.create_task(_supervise(engine, container_id, live), name=f"watch {container_id}")
 
 
@@ -119,6 +119,9 @@ async def _starts_again(engine: Engine, container_id: str, live: Live, backoff: 
     try:
         async with live.lock:
             container = await bring_up(engine, container, live)
+            if live.stop_wanted.is_set() and live.process is not None:
+                # Somebody asked for the end while it was being made.
+                await live.process.signal(signal.SIGKILL)
     except (EngineError, OSError) as error:
         log.warning("container %s could not be restarted: %s", container_id, error)
         words = str(error)
