@@ -36,6 +36,10 @@ def test_privileged_has_what_the_daemon_has(daemon):
     status = status_of(daemon, "--privileged")
     assert status["CapEff"] == own
     assert status["Seccomp"] == "0"
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        everything = (1 << int(file.read()) + 1) - 1
+    said = daemon.docker("create", "--privileged", "busybox").stderr
+    assert ("the privileged container is without" in said) is (int(own, 16) != everything)
     assert "fuse" in run(daemon, "--privileged", "busybox", "ls", "/dev").split()
 
 

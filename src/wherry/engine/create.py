@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of, init_layer_of
+from wherry.engine.defaults.capabilities import lacking
 from wherry.engine.engine import Engine
 from wherry.engine.images import find_image
 from wherry.engine.names import reserve
@@ -57,7 +58,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
             await engine.containers.put(container_id, container)
         undo.pop_all()
     tell(engine, container, "create")
-    return Created(id=container_id, warnings=warnings_of(container, image))
+    return Created(id=container_id, warnings=warnings_of(container, image, lacking=lacking()))
 
 
 def _check(engine: Engine, request: CreateRequest) -> None:

@@ -44,7 +44,7 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
 def purge_soon(engine: Engine) -> None:
     """Delete from the disk what was taken out of sight, after the answer; one run at a time is enough."""
     if engine.purging is None or engine.purging.done():
-        engine.purging = engine.tasks.create_task(_purge(engine), name="purge snapshots")
+        engine.purging = engine.background(_purge(engine), name="purge snapshots")
     else:
         engine.purge_again = True
 

@@ -1,9 +1,11 @@
 """The Engine: a record of rooms that every verb takes, and of what lives now."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wherry.drivers.driver import ExecDriver, ExecProcess, ExitStatus, Process, Session
 from wherry.engine.exec_record import Exec
@@ -16,6 +18,8 @@ from wherry.records.ledger import Ledger
 from wherry.records.shelf import Shelf
 from wherry.storage.driver import StorageDriver
 from wherry.volumes.volumes import Volumes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -91,6 +95,10 @@ class Engine:
         """The execution driver that runs it."""
         return self.drivers[container.driver]
 
+    def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Do something that no request waits for. What goes wrong there is logged and ends nothing else."""
+        return self.tasks.create_task(_logged(work, name), name=name)
+
     async def change(self, container_id: str, change: Callable[[Container], Container]) -> Container:
         """Replace a container's record durably, and wake those who wait for a change of it."""
         container = await self.containers.update(container_id, change)
@@ -102,3 +110,11 @@ class Engine:
         live = self.live_of(container_id)
         async with live.changed:
             live.changed.notify_all()
+
+
+async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:
+        # The task group would take every other container's supervisor down with it.
+        log.exception("%s failed", name)

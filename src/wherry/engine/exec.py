@@ -127,7 +127,7 @@ async def _begin(
         raise StartFailed(_FAILED.format(error=error), error.exit_code) from None
     live.record = replace(live.record, running=True, pid=live.process.pid)
     tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
-    engine.tasks.create_task(_watch(engine, container, live, live.process), name=f"exec {live.record.id}")
+    engine.background(_watch(engine, container, live, live.process), name=f"exec {live.record.id}")
 
 
 async def _watch(engine: Engine, container: Container, live: LiveExec, process: ExecProcess) -> None:

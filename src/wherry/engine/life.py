@@ -191,7 +191,7 @@ def _autostart(engine: Engine, finding: Finding) -> None:
         stopped_by_user=container.state.stopped_by_user,
     )
     if ended and wanted:
-        engine.tasks.create_task(_start_quietly(engine, container), name=f"autostart {container.id}")
+        engine.background(_start_quietly(engine, container), name=f"autostart {container.id}")
 
 
 async def _start_quietly(engine: Engine, container: Container) -> None:

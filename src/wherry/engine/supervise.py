@@ -59,13 +59,13 @@ def watch(engine: Engine, container_id: str, process: Process) -> None:
     """Begin to supervise a container that runs."""
     live = engine.live_of(container_id)
     live.process = process
-    live.supervisor = engine.tasks.create_task(_supervise(engine, container_id, live), name=f"watch {container_id}")
+    live.supervisor = engine.background(_supervise(engine, container_id, live), name=f"watch {container_id}")
 
 
 def watch_pause(engine: Engine, container_id: str) -> None:
     """Begin to supervise a container that waits for its restart, after the daemon itself was restarted."""
     live = engine.live_of(container_id)
-    live.supervisor = engine.tasks.create_task(_supervise(engine, container_id, live), name=f"watch {container_id}")
+    live.supervisor = engine.background(_supervise(engine, container_id, live), name=f"watch {container_id}")
 
 
 async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:

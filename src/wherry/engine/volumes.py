@@ -46,7 +46,7 @@ async def remove_volume(engine: Engine, name: str, *, force: bool) -> None:
     volume = await engine.volumes.remove(name, users=users, force=force)
     if volume is not None:
         tell_volume(engine, "destroy", name, driver=volume.driver)
-        engine.tasks.create_task(engine.volumes.purge(), name=f"purge volume {name}")
+        engine.background(engine.volumes.purge(), name=f"purge volume {name}")
 
 
 async def remove_anonymous(engine: Engine, names: set[str]) -> None:

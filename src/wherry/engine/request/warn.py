@@ -4,9 +4,15 @@ from wherry.model.container import Container
 from wherry.model.image import Image
 
 
-def warnings_of(container: Container, image: Image) -> tuple[str, ...]:
-    """Warnings of the create answer, in dockerd's words where it has such a warning."""
+def warnings_of(container: Container, image: Image, *, lacking: tuple[str, ...]) -> tuple[str, ...]:
+    """Warnings of the create answer, in dockerd's words where it has such a warning.
+
+    `lacking` are the kernel's capabilities that the daemon itself does not have and so cannot give.
+    """
     warnings: list[str] = []
+    if container.host_config.privileged and lacking:
+        names = ", ".join(lacking)
+        warnings.append(f"The daemon itself lacks {names}, so the privileged container is without")
     if container.host_config.network_mode == "host" and container.host_config.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
     if container.config.mac_address:
