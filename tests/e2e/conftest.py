@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,11 @@ class Daemon:
 
 
 def remove_everything(daemon: Daemon) -> None:
-    ids = daemon.out("ps", "-aq", "--no-trunc").split()
-    if ids:
-        daemon.docker("rm", "-f", "-v", *ids)
+    deadline = time.monotonic() + READY_SECONDS
+    while ids := daemon.out("ps", "-aq", "--no-trunc").split():
+        # One of `--rm` may just be going by itself: then its removal is "already in progress".
+        done = daemon.docker("rm", "-f", "-v", *ids, check=False)
+        assert time.monotonic() < deadline, done.stderr
     volumes = daemon.out("volume", "ls", "-q").split()
     if volumes:
         daemon.docker("volume", "rm", "-f", *volumes)
