@@ -17,6 +17,18 @@ pytestmark = pytest.mark.peer
 
 TOLD = ("Pull", "Down", "Verif", "Extr", "Alr", "Prep", "Push", "Layer", "Load")
 
+NEW = ["Pulling fs layer", "Verifying Checksum", "Download complete", "Pull complete"]
+
+
+def is_told_within(others, ours):
+    """Whether all that dockerd said of a layer is said by us, in the same order.
+
+    dockerd's watchers keep the newest message only (`Transfer.Watch` of its xfer package): of 150 pulls it left out one
+    of NEW in 33, mostly "Verifying Checksum". We say every one of them every time.
+    """
+    left = iter(ours)
+    return all(message in left for message in others)
+
 
 async def theirs(docker, method, path, **options):
     """All messages of one verb of dockerd's."""
@@ -37,9 +49,7 @@ def by_id(messages):
         detail = message.get("progressDetail")
         kind = (message.get("status", ""), bool(detail))
         keys = tuple(sorted(message)) + (tuple(sorted(detail)) if detail else ())
-        if message.get("status", "").startswith(
-            ("Pull", "Down", "Verif", "Extr", "Alr", "Prep", "Push", "Layer", "Load")
-        ):
+        if message.get("status", "").startswith(TOLD):
             shapes[kind] = keys
         if not detail:
             sequences.setdefault(message.get("id", ""), []).append(
@@ -50,16 +60,22 @@ def by_id(messages):
 
 async def test_pulls_are_told_alike(library, docker, fake, tools):
     fake.add("x", "1", [tools.tar({"f": bytes(range(256)) * 20_000}), tools.tar({"g": b"2"})], kind="docker")
-    for expected in ("new", "there"):
+    for expected in (NEW, ["Already exists"]):
         messages = tools.messages()
         await pull(library, f"{fake.host}/x:1", report=messages)
         ours, our_shapes = by_id(map(as_message, messages))
         others, shapes = by_id(await theirs(docker, "POST", f"/images/create?fromImage={fake.host}/x&tag=1"))
-        assert ours == others, expected
+        assert ours.keys() == others.keys()
+        for layer in ours.keys() - {"", "1"}:
+            assert ours[layer] == expected
+            assert is_told_within(others[layer], expected)
+            assert others[layer][0] == expected[0]
+            assert others[layer][-1] == expected[-1]
+        assert (ours["1"], ours[""]) == (others["1"], others[""])
         assert {kind: keys for kind, keys in our_shapes.items() if kind in shapes} == {
             kind: keys for kind, keys in shapes.items() if kind in our_shapes
         }
-        assert expected == "there" or ("Downloading", True) in our_shapes
+        assert expected is not NEW or ("Downloading", True) in our_shapes
 
 
 async def test_pushes_and_loads_are_told_alike(library, docker, registry, tools):
@@ -84,7 +100,8 @@ async def test_pushes_and_loads_are_told_alike(library, docker, registry, tools)
         others, shapes = by_id(await theirs(docker, "POST", f"/images/{registry}/theirs/push?tag=1", headers=auth))
         assert set(ours) == set(others)
         layer = next(key for key in ours if key)
-        assert ours[layer] == others[layer]
+        assert ours[layer][-1] == others[layer][-1]
+        assert is_told_within(others[layer], ours[layer])
         assert len(ours[""]) == len(others[""]) == 3
         assert {kind: keys for kind, keys in our_shapes.items() if kind in shapes} == {
             kind: keys for kind, keys in shapes.items() if kind in our_shapes
