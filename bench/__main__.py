@@ -1,108 +1,79 @@
 """`python -m bench`: every pair, in turn, with and without pauses; a table for people and JSON for programs."""
 
 import argparse
-import json
-import platform
-import shutil
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import ExitStack
+from fnmatch import fnmatch
 from pathlib import Path
 
+from bench import report
 from bench.engines import Engine, dockerd, wherry
-from bench.raw import create_start_wait
+from bench.host import run_apart
+from bench.pair import Pair, Row, Watch, row
+from bench.pairs import every_pair
 
 RUNS = 15
 PAUSE_SECONDS = 0.15
-
-Case = Callable[[Engine], None]
-
-
-def run(network: str) -> Case:
-    """`docker run --rm busybox true` on a network."""
-    return lambda engine: engine.docker("run", "--rm", "--network", network, "busybox", "/bin/true") and None
-
-
-def exec_true(engine: Engine) -> None:
-    """`docker exec C true`."""
-    engine.docker("exec", "sleeper", "/bin/true")
-
-
-def create(engine: Engine) -> None:
-    """`docker create`."""
-    engine.docker("create", "busybox", "/bin/true")
-
-
-CASES: dict[str, Case] = {
-    "run --rm true, bridge": run("bridge"),
-    "run --rm true, none": run("none"),
-    "run --rm true, host": run("host"),
-    "exec true": exec_true,
-    "create": create,
-    "create + start + wait, bridge, raw HTTP": create_start_wait,
-}
 
 
 def main() -> None:
     """Measure, print, keep."""
     options = _options()
-    with ExitStack() as stack:
-        engines = [stack.enter_context(wherry())]
-        if options.dockerd:
-            engines.append(stack.enter_context(dockerd(options.dockerd)))
-        else:
-            print("bench: no dockerd here, so there is nothing to compare with", file=sys.stderr)
-        for engine in engines:
-            engine.docker("run", "-d", "--name", "sleeper", "busybox", "/bin/sleep", "100000")
-        results = {
-            f"{name}{'' if not pause else ', pauses of 150 ms'}": _measure(engines, case, options.runs, pause)
-            for name, case in CASES.items()
-            for pause in (0.0, PAUSE_SECONDS)
-        }
-        for engine in engines:
-            _remove_all(engine)
-    _print(results)
-    if options.json:
-        Path(options.json).write_text(json.dumps({"machine": platform.uname()._asdict(), "ms": results}, indent=1))
+    chosen = [pair for pair in every_pair() if any(fnmatch(pair.name, pattern) for pattern in options.names)]
+    if not chosen:
+        sys.exit(f"bench: nothing is called {' or '.join(options.names)}; --list says what there is")
+    if options.list:
+        print("\n".join(f"{pair.name:22}{pair.goal or '':10} {pair.title}" for pair in chosen))
+        return
+    if not options.dockerd:
+        print("bench: no dockerd here, so there is nothing to compare with", file=sys.stderr)
+    sys.exit(run_apart(lambda directory: _measure_all(chosen, options, directory)))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--dockerd", default=shutil.which("dockerd"), help="path of the peer")
-    parser.add_argument("--json", help="keep the figures in this file")
+    parser.add_argument("names", nargs="*", default=["*"], help="what to measure, such as 'run-*'; everything if none")
+    parser.add_argument("--list", action="store_true", help="say what there is to measure, and its goals")
+    parser.add_argument("--runs", type=int, default=RUNS, help="how often; what takes long is done less often")
+    parser.add_argument("--no-pauses", action="store_true", help="leave out the runs with pauses of 150 ms between")
+    parser.add_argument("--dockerd", default=report.installed_dockerd(), help="path of the peer; '' for none")
+    parser.add_argument("--json", type=Path, help="keep the figures in this file, among those it has")
+    parser.add_argument("--page", type=Path, help="write the figures (with --json: all it has) into this page")
     return parser.parse_args()
 
 
-def _measure(engines: list[Engine], case: Case, runs: int, pause: float) -> dict[str, list[float]]:
-    """Milliseconds of each run by engine, the engines taking turns so that both see the same machine."""
-    times: dict[str, list[float]] = {engine.name: [] for engine in engines}
+def _measure_all(pairs: list[Pair], options: argparse.Namespace, directory: Path) -> None:
+    with ExitStack() as stack:
+        engines = [stack.enter_context(wherry(directory))]
+        if options.dockerd:
+            engines.append(stack.enter_context(dockerd(directory, options.dockerd)))
+        machine = report.machine(engines, directory)
+        rows = []
+        print(report.HEADING)
+        for pair in pairs:
+            for measured in _measure(engines, pair, options.runs, pauses=not options.no_pauses):
+                print(report.line(measured), flush=True)
+                rows.append(measured)
+    report.keep(rows, machine, json_file=options.json, page=options.page)
+
+
+def _measure(engines: list[Engine], pair: Pair, runs: int, *, pauses: bool) -> Iterator[Row]:
+    """A pair without and with pauses, the engines taking turns so that both see the same machine."""
     for engine in engines:
-        case(engine)
-    for _ in range(runs):
-        for engine in engines:
-            time.sleep(pause)
-            begun = time.perf_counter()
-            case(engine)
-            times[engine.name].append((time.perf_counter() - begun) * 1000)
-    return times
-
-
-def _remove_all(engine: Engine) -> None:
-    ids = engine.docker("ps", "-aq").stdout.decode().split()
-    if ids:
-        engine.docker("rm", "-f", *ids)
-
-
-def _print(results: dict[str, dict[str, list[float]]]) -> None:
-    print(f"{'median of the runs, ms':58}{'wherry':>10}{'dockerd':>10}{'ratio':>8}")
-    for name, times in results.items():
-        medians = {engine: statistics.median(values) for engine, values in times.items()}
-        ours, theirs = medians["wherry"], medians.get("dockerd")
-        row = f"{name:58}{ours:10.1f}"
-        print(row if theirs is None else f"{row}{theirs:10.1f}{theirs / ours:8.1f}")
+        if pair.prepare:
+            pair.prepare(engine)
+        pair.measure(engine, Watch(0))  # warm
+    for pause in (0, PAUSE_SECONDS) if pauses and pair.pauses else (0,):
+        figures: dict[str, list[float]] = {engine.name: [] for engine in engines}
+        for _ in range(min(runs, pair.runs or runs)):
+            for engine in engines:
+                watch = Watch(pause)
+                pair.measure(engine, watch)
+                figures[engine.name].append(watch.figure)
+        yield row(pair, figures, paused=pause > 0)
+    for engine in engines:
+        engine.remove_all()
 
 
 if __name__ == "__main__":

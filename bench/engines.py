@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 READY_SECONDS = 60
+APPLETS = ("sh", "true", "sleep", "cat", "echo", "seq", "tail")
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A running engine; `cli` is the docker command line for both."""
+    """A running engine; `docker` drives both. `command` is its own command line, `inputs` is for files of both."""
 
     name: str
     socket: Path
     pid: int
+    command: str
+    inputs: Path
 
     def docker(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run the docker command line against it; raises when it fails."""
@@ -28,9 +30,19 @@ class Engine:
             [docker_cli(), *arguments], env=self.environment(), capture_output=True, check=True, timeout=300
         )
 
+    def said(self, *arguments: str) -> str:
+        """What the docker command line prints, without the last newline."""
+        return self.docker(*arguments).stdout.decode().rstrip("\n")
+
     def environment(self) -> dict[str, str]:
         """For programs that read DOCKER_HOST."""
         return {**os.environ, "DOCKER_HOST": f"unix://{self.socket}"}
+
+    def remove_all(self) -> None:
+        """Remove every container."""
+        ids = self.said("ps", "-aq").split()
+        if ids:
+            self.docker("rm", "-f", *ids)
 
 
 def docker_cli() -> str:
@@ -42,46 +54,50 @@ def docker_cli() -> str:
 
 
 @contextmanager
-def wherry() -> Iterator[Engine]:
+def wherry(directory: Path) -> Iterator[Engine]:
     """Wherry from this environment."""
-    program = str(Path(sys.executable).with_name("wherryd"))
-    with _engine("wherry", program, "wherrybench0", "10.213.8.1/24", []) as engine:
+    programs = Path(sys.executable).parent
+    command = str(programs / "wherry")
+    with _engine(directory, "wherry", str(programs / "wherryd"), "10.213.8.1/24", command) as engine:
         yield engine
 
 
 @contextmanager
-def dockerd(program: str) -> Iterator[Engine]:
-    """The real one. Its rules for iptables are its own; the bridge is removed afterwards."""
-    with _engine("dockerd", program, "dockerbench0", "10.213.9.1/24", []) as engine:
+def dockerd(directory: Path, program: str) -> Iterator[Engine]:
+    """The real one."""
+    with _engine(directory, "dockerd", program, "10.213.9.1/24", docker_cli()) as engine:
         yield engine
 
 
 @contextmanager
-def _engine(name: str, program: str, bridge: str, address: str, flags: list[str]) -> Iterator[Engine]:
-    root = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
+def _engine(directory: Path, name: str, program: str, address: str, command: str) -> Iterator[Engine]:
+    root = directory / name
+    root.mkdir()
     socket = root / "engine.sock"
+    bridge = f"{name}0"
     _add_bridge(bridge, address)
-    process = subprocess.Popen(
-        [
-            program, "--host", f"unix://{socket}", "--data-root", str(root / "data"), "--exec-root", str(root / "exec"),
-            "--pidfile", str(root / "pid"), "--config-file", str(_empty_config(root)), "--bridge", bridge, *flags,
-        ],
-        stdout=subprocess.DEVNULL, stderr=(root / "log").open("wb"), start_new_session=True,
-    )  # fmt: skip
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                program, "--host", f"unix://{socket}", "--data-root", str(root / "data"),
+                "--exec-root", str(root / "exec"), "--pidfile", str(root / "pid"),
+                "--config-file", str(_empty_config(root)), "--bridge", bridge,
+            ],
+            stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
+        )  # fmt: skip
     try:
-        engine = Engine(name, socket, process.pid)
-        _wait_until_it_answers(engine, process, root / "log")
+        _wait_until_it_answers(name, process, socket, root / "log")
+        # A program that makes a place of its own for its daemon has another pid; the file has the daemon's.
+        pid = int((root / "pid").read_text())
+        engine = Engine(name, socket, pid, command, directory)
         _import_busybox(engine, root)
         yield engine
     finally:
         process.terminate()
         process.wait(READY_SECONDS)
-        subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def _add_bridge(bridge: str, address: str) -> None:
-    subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
     subprocess.run(["ip", "address", "add", address, "dev", bridge], check=True)
     subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
@@ -93,18 +109,16 @@ def _empty_config(root: Path) -> Path:
     return path
 
 
-def _wait_until_it_answers(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(name: str, process: subprocess.Popen[bytes], socket: Path, log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            sys.exit(f"bench: {engine.name} ended:\n{log.read_text(errors='replace')[-2000:]}")
-        try:
-            engine.docker("version")
-        except subprocess.CalledProcessError:
-            time.sleep(0.1)
-        else:
+            sys.exit(f"bench: {name} ended:\n{log.read_text(errors='replace')[-2000:]}")
+        tried = subprocess.run([docker_cli(), "-H", f"unix://{socket}", "version"], capture_output=True)
+        if tried.returncode == 0:
             return
-    sys.exit(f"bench: {engine.name} does not answer")
+        time.sleep(0.1)
+    sys.exit(f"bench: {name} does not answer")
 
 
 def _import_busybox(engine: Engine, root: Path) -> None:
@@ -113,7 +127,7 @@ def _import_busybox(engine: Engine, root: Path) -> None:
     busybox = shutil.which("busybox")
     assert busybox, "busybox-static is needed"
     shutil.copy(busybox, tree / "bin/busybox")
-    for applet in ("sh", "true", "sleep", "cat", "echo", "seq"):
+    for applet in APPLETS:
         (tree / "bin" / applet).symlink_to("busybox")
     archive = root / "busybox.tar"
     subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
