@@ -42,3 +42,14 @@ def _call(connection: _Connection, method: str, path: str, body: dict[str, Any] 
     data = answer.read()
     assert answer.status < 300, (path, answer.status, data)
     return json.loads(data) if data else None
+
+
+def read_logs(engine: Engine, container: str) -> bytes:
+    """All that a container's log answers, frames and all."""
+    connection = _Connection(str(engine.socket))
+    connection.request("GET", f"/v1.41/containers/{container}/logs?stdout=1&stderr=1")
+    answer = connection.getresponse()
+    data = answer.read()
+    assert answer.status == 200, (answer.status, data)
+    connection.close()
+    return data
