@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import Birth, ExitStatus, LogPlan, StartFailed
 from wherry.drivers.nursery import Nursery, NurseryFailed
 from wherry.drivers.opening import open_mounts
@@ -72,6 +73,7 @@ class NativeDriver:
             birth = dataclasses.replace(birth, mounts=opened)
             plan = await self._plan(birth)
             directory = self._fresh_directory(birth.id)
+            crash_point("start.run-directory-made")
             process = NativeProcess(birth.id, directory, held=birth.held_fds, replace=self._replace)
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, tuple(given))
@@ -112,6 +114,7 @@ class NativeDriver:
         path = self._path(container_id)
         if os.path.isdir(path):
             _remove_stale_cgroup(path)
+            crash_point("forget.cgroup-removed")
             shutil.rmtree(path)
 
     def _path(self, container_id: str) -> str:
@@ -198,7 +201,9 @@ class NativeDriver:
                 log_directory = _open_log_directory(log.directory)
             standing = (theirs.fileno(), process.directory, *([log_directory] if log_directory >= 0 else []))
             process.connect(ours)
+            crash_point("start.fork-wanted")
             await self._nursery.fork(question, (*standing, *fds))
+            crash_point("start.monitor-forked")
         except NurseryFailed as error:
             raise Unavailable(str(error)) from None
         finally:

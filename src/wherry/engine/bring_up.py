@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import Birth, Process, StartFailed
 from wherry.engine import rootfs
 from wherry.engine.engine import Engine, Live
@@ -43,11 +44,13 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
         undo.callback(joined.close)
+        crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
         process = await _give_birth(engine, container, live, joined)
         undo.push_async_callback(_kill, engine, container, live, process)
         # Before the record says so: whoever reads that it runs must be able to end it.
         live.process = process
+        crash_point("start.process-born")
         state = State(
             status=running,
             pid=process.pid,
@@ -58,6 +61,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
             container.id, lambda current: replace(current, attachment=joined.attachment, state=state)
         )
         undo.pop_all()
+    crash_point("start.recorded")
     return container
 
 
@@ -73,7 +77,9 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:
     async with AsyncExitStack() as undo:
         files = await write_files(engine, container, joined)
+        crash_point("start.files-written")
         root_fd = await rootfs.open_root(engine, container, undo)
+        crash_point("start.root-opened")
         around = await look_around(engine, container, root_fd=root_fd)
         spec = runtime_spec(container, around, await mounts_of(container, files=files, around=around))
         birth = Birth(

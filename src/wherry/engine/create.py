@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of, init_layer_of
 from wherry.engine.defaults.capabilities import lacking
@@ -55,8 +56,10 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved:
             container = await _provide(engine, replace(container, name=reserved), undo)
+            crash_point("create.provided")
             await engine.containers.put(container_id, container)
         undo.pop_all()
+    crash_point("create.recorded")
     tell(engine, container, "create")
     return Created(id=container_id, warnings=warnings_of(container, image, lacking=lacking()))
 
@@ -119,8 +122,10 @@ async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -
     directory = engine.directory(container.id)
     directory.mkdir(mode=DIRECTORY_MODE, parents=True)
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
+    crash_point("create.directory-made")
     init_layer = await init_layer_of(engine, container.chain_id)
     await asyncio.to_thread(engine.storage.prepare, container.id, init_layer)
     undo.callback(engine.storage.remove, container.id)
+    crash_point("create.snapshot-prepared")
     container = replace(container, mounts=(*container.mounts, *volumes_from(engine, container)))
     return await provide_volumes(engine, container, undo)

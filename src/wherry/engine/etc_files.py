@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from wherry.crashpoints import crash_point
 from wherry.engine.engine import Engine
 from wherry.engine.joining import Joined, namespace_owner
 from wherry.model.container import Container
@@ -39,6 +40,7 @@ def _write(directory: Path, contents: dict[str, str]) -> None:
     for name, text in contents.items():
         path = directory / name
         path.write_text(text)
+        crash_point("start.file-written")
         path.chmod(FILE_MODE)
 
 

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExecBirth, ExecProcess, Process, Session, StartFailed
 from wherry.engine.containers import running
 from wherry.engine.engine import Engine, LiveExec
@@ -24,6 +25,7 @@ async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
     if request.user:
         await user_of(container, request)
     exec_id = new_id()
+    crash_point("exec.checked")
     engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=request))
     tell(engine, container, f"exec_create: {' '.join(request.cmd)}", execID=exec_id)
     return exec_id
@@ -122,6 +124,7 @@ async def _begin(
     )
     try:
         live.process = await process.exec(birth)
+        crash_point("exec.born")
     except StartFailed as error:
         live.record = replace(live.record, exit_code=error.exit_code)
         raise StartFailed(_FAILED.format(error=error), error.exit_code) from None
@@ -132,6 +135,7 @@ async def _begin(
 
 async def _watch(engine: Engine, container: Container, live: LiveExec, process: ExecProcess) -> None:
     status = await process.wait()
+    crash_point("exec.ended")
     live.process = None
     live.record = replace(live.record, running=False, exit_code=status.code)
     tell(engine, container, "exec_die", execID=live.record.id, exitCode=str(status.code))

@@ -4,6 +4,7 @@ import signal
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
@@ -42,10 +43,12 @@ async def deliver(engine: Engine, container: Container, number: int) -> None:
         await engine.change(
             container.id, lambda current: replace(current, state=replace(current.state, stopped_by_user=True))
         )
+        crash_point("kill.noted")
     if live.process is None:
         return
     try:
         await live.process.signal(number)
+        crash_point("kill.delivered")
         if container.state.status is Status.PAUSED:
             await _thaw(engine, container)
     except ProcessGone:
@@ -66,6 +69,7 @@ async def _thaw(engine: Engine, container: Container) -> None:
         if live.process is None or current is None or current.state.status is not Status.PAUSED:
             return
         await live.process.resume()
+        crash_point("kill.thawed")
         thawed = after(Status.PAUSED, Happening.UNPAUSE)
         await engine.change(container.id, lambda now: replace(now, state=replace(now.state, status=thawed)))
     tell(engine, container, "unpause")

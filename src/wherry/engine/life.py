@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process
 from wherry.engine.discard import finish
 from wherry.engine.engine import Engine
@@ -74,11 +75,15 @@ async def open_engine(engine: Engine) -> None:
     """
     for driver in engine.drivers.values():
         await driver.open()
+    crash_point("open.drivers-opened")
     findings = [await _look(engine, container) for container in engine.containers.values()]
     await engine.networks.open(_attached(findings))
+    crash_point("open.networks-opened")
     for finding in findings:
         await _converge(engine, finding)
+    crash_point("open.converged")
     await _sweep(engine)
+    crash_point("open.swept")
     for finding in findings:
         _autostart(engine, finding)
 

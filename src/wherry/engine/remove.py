@@ -2,6 +2,7 @@
 
 import signal
 
+from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.discard import discard
 from wherry.engine.engine import Engine
@@ -22,6 +23,7 @@ async def remove(engine: Engine, name: str, *, force: bool = False, volumes: boo
         if not force:
             raise Conflict(_words(container, name))
         await _end(engine, container)
+        crash_point("remove.ended")
     await discard(engine, container.id, volumes=volumes)
 
 

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.names import reserve
@@ -23,5 +24,6 @@ async def rename(engine: Engine, name: str, *, new_name: str) -> None:
     with ExitStack() as held:
         with told("Error when allocating new name"):
             reserved = held.enter_context(reserve(engine, wanted, container_id=container.id))
+        crash_point("rename.reserved")
         renamed = await engine.change(container.id, lambda current: replace(current, name=reserved))
     tell(engine, renamed, "rename", oldName=f"/{container.name}")

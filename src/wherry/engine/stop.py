@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.kill import deliver
@@ -26,6 +27,7 @@ async def stop(engine: Engine, name: str, *, signal_name: str = "", timeout_seco
     with told(f"cannot stop container: {name}"):
         number = stop_signal(container, signal_name)
     await halt(engine, container, number, timeout_seconds=timeout_seconds)
+    crash_point("stop.ended")
     tell(engine, container, "stop")
 
 
@@ -40,6 +42,7 @@ async def halt(engine: Engine, container: Container, number: int, *, timeout_sec
         async with asyncio.timeout(None if patience == FOREVER else patience):
             await ended(engine, container.id)
     except TimeoutError:
+        crash_point("stop.impatient")
         await deliver(engine, container, signal.SIGKILL)
         await ended(engine, container.id)
 

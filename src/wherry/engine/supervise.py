@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process
 from wherry.engine.bring_up import bring_up, take_down
 from wherry.engine.discard import discard
@@ -74,11 +75,14 @@ async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
     async with live.lock:
         old = engine.containers.get(container_id)
         assert old is not None, "a container is removed only after its end was recorded"
+        crash_point("end.known")
         await take_down(engine, old, live)
+        crash_point("end.taken-down")
         happening = Happening.AWAIT_RESTART if _will_restart(old, live, status) else Happening.DIE
         live.last_exit = status
         live.exits += 1
         container = await engine.change(container_id, lambda current: _ended(current, status, happening))
+        crash_point("end.recorded")
     ran_ns = max(0, status.finished_ns - old.state.started_ns)
     if status.oom_killed:
         tell(engine, container, "oom")
@@ -95,6 +99,7 @@ async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
             break
     container = engine.containers.get(container_id)
     if container is not None and container.host_config.auto_remove and not live.keep:
+        crash_point("end.removes-itself")
         await _remove(engine, container)
 
 
@@ -119,6 +124,7 @@ async def _starts_again(engine: Engine, container_id: str, live: Live, backoff: 
     try:
         async with live.lock:
             container = await bring_up(engine, container, live)
+            crash_point("restart.up")
             if live.stop_wanted.is_set() and live.process is not None:
                 # Somebody asked for the end while it was being made.
                 await live.process.signal(signal.SIGKILL)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, suppress
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell_volume
@@ -58,6 +59,7 @@ async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStac
     for name in _names(container):
         await engine.volumes.acquire(name, container.id)
         undo.push_async_callback(engine.volumes.release, name, container.id)
+        crash_point("start.volume-held")
         tell_volume(engine, "mount", name, container=container.id)
 
 
@@ -75,6 +77,7 @@ async def release_volumes(engine: Engine, container: Container) -> None:
             await engine.volumes.release(name, container.id)
         except NotFound:
             continue
+        crash_point("end.volume-released")
         tell_volume(engine, "unmount", name, container=container.id)
 
 
@@ -91,6 +94,7 @@ async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack) -> M
     volume = await engine.volumes.create(point.name, driver=point.driver)
     if volume.name not in known:
         undo.push_async_callback(_remove, engine, volume)
+        crash_point("create.volume-made")
         tell_volume(engine, "create", volume.name, driver=volume.driver)
     return replace(point, name=volume.name, driver=volume.driver, source=volume.mountpoint)
 
@@ -104,7 +108,9 @@ async def _fill(engine: Engine, container: Container, points: list[MountPoint]) 
         for point in points:
             await engine.volumes.acquire(point.name, container.id)
             held.push_async_callback(engine.volumes.release, point.name, container.id)
+            crash_point("create.volume-held")
         await asyncio.to_thread(_copy_all, engine, container, points)
+    crash_point("create.volumes-filled")
 
 
 def _copy_all(engine: Engine, container: Container, points: list[MountPoint]) -> None:

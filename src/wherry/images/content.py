@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from wherry.crashpoints import crash_point
 from wherry.model.errors import EngineError
 from wherry.oci.digest import digest_of, hasher, is_digest, split_digest
 
@@ -103,6 +104,7 @@ class Content:
 
     def _move_aside(self, path: Path) -> Path | None:
         try:
+            crash_point("content.retiring")
             return path.rename(self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}")
         except FileNotFoundError:
             return None
@@ -141,6 +143,7 @@ class Content:
         """Replace `index.json`, the view for other tools; not fsynced, since it can be made again."""
         scratch = self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}"
         scratch.write_bytes(index)
+        crash_point("content.index-written")
         scratch.replace(self.root / "index.json")
 
     def sweep(self, wanted: Collection[str], *, keep_seconds: float = KEEP_SECONDS) -> list[str]:
@@ -170,6 +173,7 @@ class Ingest:
     def write(self, data: bytes | memoryview) -> None:
         """Append. Raises OSError, for a full disk for example."""
         self._hash.update(data)
+        crash_point("content.writing")
         view = memoryview(data)
         while view:
             view = view[os.write(self._file, view) :]
@@ -189,9 +193,11 @@ class Ingest:
             self.discard()
             raise ContentMismatch(f"content is {found}, not {self._digest}")
         os.fsync(self._file)
+        crash_point("content.synced")
         target = self._content.path(found)
         target.parent.mkdir(exist_ok=True, mode=0o700)
         self._path.replace(target)
+        crash_point("content.named")
         _sync_directory(target.parent)
         self.close()
         return found

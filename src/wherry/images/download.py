@@ -1,5 +1,6 @@
 """Blobs from a registry into the content store: resumed, retried, verified; two verbs never fetch one blob twice."""
 
+from wherry.crashpoints import crash_point
 from wherry.images.content import ContentMismatch, Ingest
 from wherry.images.library import Library
 from wherry.images.progress import Meter, Progress, Report
@@ -54,7 +55,9 @@ async def _attempt(library: Library, repository: Repository, descriptor: Descrip
         try:
             await _receive(library, repository, descriptor, ingest, report)
             report(Progress(id=short_id(descriptor.digest), status="Verifying Checksum", has_detail=True))
+            crash_point("pull.received")
             await library.in_thread(ingest.commit)
+            crash_point("pull.blob-committed")
         except ContentMismatch:
             words = f"filesystem layer verification failed for digest {descriptor.digest}"
             if resumed_at:

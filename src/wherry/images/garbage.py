@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from wherry.crashpoints import crash_point
 from wherry.images.library import Library, blobs_of
 from wherry.images.registering import publish_index
 from wherry.images.unpacking import PlannedLayer
@@ -82,6 +83,7 @@ async def discard_blobs(library: Library, digests: Iterable[str]) -> None:
     needed = library.wanted_blobs()
     doomed = [digest for digest in digests if digest not in needed and not library.leases.is_held(digest)]
     retired = [library.content.retire(digest) for digest in doomed]
+    crash_point("rmi.blobs-retired")
     await library.in_thread(_size_and_unlink, [path for path in retired if path is not None])
 
 

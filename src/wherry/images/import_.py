@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from wherry.crashpoints import crash_point
 from wherry.images.archive import spool
 from wherry.images.changes import apply_changes
 from wherry.images.create import Draft, StoredLayer, create, diff_id_of, store_layer
@@ -47,6 +48,7 @@ async def import_image(
         raise InvalidParameter("operating system is not supported")
     with await spool(library, body) as file:
         blob = await library.in_cancellable_thread(lambda cancelled: store_layer(library, file, cancelled))
+    crash_point("import.blob-kept")
     async with blob_or_nothing(library, blob):
         diff_id = await library.in_cancellable_thread(lambda cancelled: diff_id_of(library, blob, cancelled))
         draft = Draft(
@@ -57,6 +59,7 @@ async def import_image(
             platform=target,
         )
         image = await create(library, draft)
+    crash_point("import.registered")
     if name is not None:
         await library.name(name, image.id)
     report(Progress(status=image.id))

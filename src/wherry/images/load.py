@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 
+from wherry.crashpoints import crash_point
 from wherry.images.archive import Archive, spool_plain
 from wherry.images.content import ContentMismatch
 from wherry.images.create import store_layer
@@ -46,6 +47,7 @@ async def _load_all(
         names = [_full_name(name) for name in each.names]
         image = await _load_one(library, archive, each, layer_report)
         images.append(image)
+        crash_point("load.registered")
         for name in names:
             await _name(library, name, image, report)
         library.announce("load", image.id, image.id, image)
@@ -96,6 +98,7 @@ async def _store(library: Library, archive: Archive, path: str, diff_id: str, le
         leases.enter_context(library.leases.hold((blob,)))
         # Before it was held, the removal of another image may have taken it along.
         if library.content.has(blob):
+            crash_point("load.blob-kept")
             return blob
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from wherry.crashpoints import crash_point
 from wherry.images.download import download
 from wherry.images.find import find_named
 from wherry.images.garbage import layers_or_nothing
@@ -65,6 +66,7 @@ class _Pull:
         title = reference.digest or reference.tag
         self._report(Progress(id=title, status=f"Pulling from {repository.path}"))
         image = await self._known(found) or await self._fetch(repository, found)
+        crash_point("pull.registered")
         self._warn_of_platform(image)
         self._report(Progress(status=f"Digest: {found.digest}"))
         return await self._name(image, found.digest)

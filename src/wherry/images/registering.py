@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from wherry.crashpoints import crash_point
 from wherry.images.compression import Compression, detect_file
 from wherry.images.library import Library
 from wherry.model.config import Config
@@ -34,10 +35,12 @@ async def keep(
     Without `manifest_body`, or where that names other blobs, a manifest is made.
     """
     config_digest = await library.in_thread(library.content.add, config_body)
+    crash_point("image.config-kept")
     blobs = [layer.blob for layer in layers]
     if not manifest_body or [layer.digest for layer in parse_manifest(manifest_body).layers] != blobs:
         manifest_body = await library.in_thread(make_manifest, library, config_digest, blobs)
     manifest_digest = await library.in_thread(library.content.add, manifest_body)
+    crash_point("image.manifest-kept")
     image = read_image(parse_config(config_body), config_digest, layers)
     kind = parse_manifest(manifest_body).media_type or OCI_MANIFEST
     return await register(
@@ -88,7 +91,9 @@ async def register(library: Library, image: Image) -> Image:
     if known is not None:
         image = msgspec.structs.replace(image, parent=image.parent or known.parent)
     await library.images.put(image.id, image)
+    crash_point("image.recorded")
     await publish_index(library)
+    crash_point("image.indexed")
     return image
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from wherry.crashpoints import crash_point
 from wherry.images.find import find
 from wherry.images.garbage import discard
 from wherry.images.library import Library
@@ -109,9 +110,11 @@ class _Removal:
         for each in self._references(image.id):
             await self._untag(image, each)
         await self._library.images.remove(image.id)
+        crash_point("rmi.recorded")
         self._library.announce("delete", image.id, image.id, image)
         self.removed.append(Deleted(image.id))
         self.removed += [Deleted(chain_id) for chain_id in await discard(self._library, image)]
+        crash_point("rmi.discarded")
         await publish_index(self._library)
         parent = self._library.images.get(image.parent) if image.parent else None
         if self._prune_parents and parent is not None:
@@ -143,6 +146,7 @@ class _Removal:
         if self._library.tags.get(str(reference)) is None:
             raise NotFound(f"No such image: {reference.familiar}")
         await self._library.tags.remove(str(reference))
+        crash_point("rmi.untagged")
         self._library.announce("untag", image.id, image.id, image)
         self.removed.append(Untagged(reference.familiar))
 

@@ -1,5 +1,6 @@
 """`docker tag`: one more name for an image."""
 
+from wherry.crashpoints import crash_point
 from wherry.images.find import find
 from wherry.images.library import Library
 from wherry.images.naming import parse_name
@@ -12,6 +13,7 @@ async def tag(library: Library, image: str, *, repository: str, tag: str = "") -
     target = new_name(repository, tag)
     found = find(library, image)
     await library.name(target, found.id)
+    crash_point("tag.recorded")
     library.announce("tag", found.id, target.familiar, found)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from wherry.crashpoints import crash_point
 from wherry.images.compression import Plain
 from wherry.images.library import Library
 from wherry.images.progress import Meter, Progress, Report
@@ -61,6 +62,7 @@ async def unpack(library: Library, planned: PlannedLayer, report: Report, *, sta
                 lambda cancelled: _extract(library, planned, meter.reach, cancelled)
             )
             meter.reach(total)
+    crash_point("unpack.committed")
     return Layer(diff_id=planned.diff_id, chain_id=planned.chain_id, size_bytes=size, blob=planned.blob)
 
 
@@ -81,6 +83,7 @@ def _extract(
             on_input=on_input,
         )
         extraction.apply(cast("BinaryIO", reader))
+        crash_point("unpack.applied")
         found = reader.drain()
         if found != planned.diff_id:
             mismatch = LayerMismatch("layers from manifest don't match image configuration")

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from wherry.crashpoints import crash_point
 from wherry.linux.netlink import address, link
 from wherry.linux.netlink.connection import Connection
 from wherry.model.errors import InvalidParameter
@@ -138,6 +139,7 @@ def raise_bridge(route: Connection, network: Network) -> Bridge:
     found = _ensure_link(route, network.options[OPTION_NAME], int(network.options[OPTION_MTU]))
     if not any(one.link == found.index and one.address == pool.gateway for one in address.addresses(route)):
         route.transact([address.new_address(found.index, gateway.packed, subnet.prefixlen)])
+    crash_point("network.bridge-addressed")
     _tune(found.name)
     return Bridge(network, found, Addresses(subnet, part, gateway))
 
@@ -147,6 +149,7 @@ def _ensure_link(route: Connection, name: str, mtu: int) -> link.Link:
     if found is None:
         # Of its own choice the kernel takes the lowest address of the ports, and changes it when they change.
         route.transact([link.new_bridge(name, mac=b"\x02\x42" + secrets.token_bytes(4), mtu=mtu)])
+        crash_point("network.bridge-made")
         found = link.find(route, name)
         assert found is not None
     _check_kind(found)

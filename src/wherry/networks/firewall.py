@@ -19,6 +19,7 @@ leaving     containers look like the host from outside, and like the gateway whe
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from wherry.crashpoints import crash_point
 from wherry.linux.nftables import Nftables
 from wherry.networks.options import DEFAULT_BRIDGE
 from wherry.networks.ports import EVERYWHERE
@@ -63,7 +64,9 @@ class Firewall:
         """Add published ports, all or none. Raises OSError."""
         self.mappings.update(mappings)
         try:
+            crash_point("network.publishing")
             self._change("add", mappings)
+            crash_point("network.rules-added")
         except OSError:
             self.mappings.difference_update(mappings)
             raise

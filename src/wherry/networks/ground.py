@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wherry.crashpoints import crash_point
 from wherry.linux.netlink import link
 from wherry.linux.netlink.connection import NETLINK_NETFILTER, Connection
 from wherry.linux.nftables import Nftables
@@ -65,8 +66,10 @@ async def open_ground(
             await _raise_default(ground, catalogue)
         for attachment in attached:
             _adopt(ground, attachment)
+        crash_point("open.bridge-raised")
         mend_links(ground, attached)
         mend_rules(ground)
+        crash_point("open.rules-mended")
         if ground.proxy is not None:
             await ground.proxy.open([relay for attachment in attached for relay in relays(attachment)])
         if ground.bridges:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from wherry.crashpoints import crash_point
 from wherry.linux.netlink import conntrack
 from wherry.model.config import EndpointRequest
 from wherry.model.errors import Conflict, EngineError, InvalidParameter, Unavailable
@@ -46,6 +47,7 @@ async def enter(
     sysctls = (*BASE_SYSCTLS, *request.sysctls)
     netns = await ground.maker.make(Make(interfaces=tuple(interfaces), sysctls=sysctls))
     undo.callback(os.close, netns)
+    crash_point("network.namespace-made")
     return netns, _endpoints(places, interfaces)
 
 
@@ -97,6 +99,7 @@ async def _from_spares(ground: Ground, request: JoinRequest, undo: AsyncExitStac
     if spare is None:
         return None
     undo.callback(os.close, spare.netns_fd)
+    crash_point("network.spare-taken")
     _give_back_later(ground, _default(ground), spare.interface, undo)
     # Its own came with it when it was made.
     further = tuple(pair for pair in request.sysctls if pair not in BASE_SYSCTLS)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from wherry.crashpoints import crash_point
 from wherry.linux.netlink import conntrack
 from wherry.model.errors import Unavailable
 from wherry.model.ids import new_id
@@ -68,6 +69,7 @@ class LocalNetworks:
                 ports, reservations = await publish(ground, request, addressed, undo)
             attachment = Attachment(sandbox_id=new_id(), endpoints=tuple(endpoints), ports=ports)
             undo.pop_all()
+        crash_point("network.joined")
         self._attached[attachment.sandbox_id] = attachment
         return Sandbox(netns_fd=netns, attachment=attachment, reservations=reservations)
 
@@ -77,7 +79,9 @@ class LocalNetworks:
         if self._attached.pop(attachment.sandbox_id, None) is None:
             return
         forwarded = mappings(attachment)
+        crash_point("network.leaving")
         ground.firewall.withdraw(forwarded)
+        crash_point("network.rules-withdrawn")
         for address in {one.container_ip for one in forwarded if one.protocol == "udp"}:
             conntrack.forget_answers_of(ground.netfilter, socket.inet_aton(address))
         if ground.proxy is not None:
@@ -86,6 +90,7 @@ class LocalNetworks:
             ground.publisher.book.release(port)
         for endpoint in attachment.endpoints:
             self._detach(ground, endpoint)
+            crash_point("network.endpoint-detached")
 
     def networks(self) -> list[Network]:
         """All networks: bridge (unless it is disabled), host and none are always there."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from wherry.crashpoints import crash_point
 from wherry.model.errors import Conflict, InvalidParameter
 from wherry.model.network import PortRequest, PublishedPort
 from wherry.networks.ports import EVERYWHERE, EVERYWHERE_V6, PortBook, bracketed, is_v6, normal
@@ -88,6 +89,7 @@ class Publisher:
         held: list[Held] = []
         try:
             held.extend(_reserve(wish, address, port, container_ip) for address in addresses)
+            crash_point("network.port-reserved")
         except BaseException:
             self.withdraw(held)
             for address in addresses[len(held) :]:

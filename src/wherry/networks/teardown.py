@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from wherry.crashpoints import crash_point
 from wherry.linux.netlink import link
 from wherry.linux.netlink.connection import Connection
 
@@ -54,7 +55,9 @@ class Teardown:
 
     def _delete(self, name: str) -> None:
         try:
+            crash_point("network.link-deleting")
             self._route.transact([link.delete(name)])
+            crash_point("network.link-deleted")
         except OSError as error:
             # Most often the namespace of its other end went first and took it along.
             _log.debug("%s", error)

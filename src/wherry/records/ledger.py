@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wherry.crashpoints import crash_point
 from wherry.records.upgrades import upgrade
 
 CHANGES_PER_COMMIT_MAX = 512
@@ -132,7 +133,9 @@ class Ledger:
         try:
             for change in changes:
                 self._apply(change)
+            crash_point("ledger.written")
             self._connection.execute("COMMIT")
+            crash_point("ledger.committed")
         except sqlite3.Error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

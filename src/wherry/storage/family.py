@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from threading import Lock
 
+from wherry.crashpoints import crash_point
 from wherry.linux import tree
 from wherry.linux.sync import sync_filesystem
 from wherry.model.errors import Conflict, InvalidParameter, NotFound
@@ -102,6 +103,7 @@ class Family:
             if parent is not None:
                 # A symlink's target is metadata, which a journal keeps whole without an fsync(2).
                 (place / "parent").symlink_to(parent)
+            crash_point("storage.begun")
             yield place
         finally:
             self._delete(place)
@@ -111,6 +113,7 @@ class Family:
         name = _name_of(key)
         if kind == COMMITTED:
             sync_filesystem(place)
+            crash_point("storage.synced")
         with self._lock:
             if key in self._members:
                 raise Conflict(f"snapshot {key} already exists")
@@ -119,6 +122,7 @@ class Family:
                 raise NotFound(f"snapshot {parent} does not exist")
             target = self.root / kind / name
             place.rename(target)
+            crash_point("storage.published")
             self._members[key] = (target, parent)
         if kind == COMMITTED:
             _sync_directory(target.parent)
@@ -139,6 +143,7 @@ class Family:
     def purge(self) -> None:
         """Delete what is in the trash."""
         for place in (self.root / TRASH).iterdir():
+            crash_point("storage.purging")
             self._delete(place)
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
@@ -176,6 +181,7 @@ class Family:
     def _discard(self, key: str) -> None:
         place, _ = self._members.pop(key)
         place.rename(self.root / TRASH / secrets.token_hex(16))
+        crash_point("storage.discarded")
 
     def _delete(self, place: Path) -> None:
         fd = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from wherry.crashpoints import crash_point
 from wherry.linux import tree
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from wherry.model.errors import Conflict
@@ -42,6 +43,7 @@ class Overlay:
         with self._family.making(parent) as place:
             self._start_root(parent, place)
             (place / "work").mkdir(0o700)
+            crash_point("storage.root-made")
             self._family.publish(place, key, ACTIVE)
 
     @contextmanager
@@ -154,11 +156,13 @@ class OverlayExtraction:
         """See Extraction."""
         with opened(self._place / "fs") as root, self._driver.view(self._parent) as lower:
             applied = worker.apply(tar, root, lower=lower, on_opaque=lambda path: _make_opaque(root, path))
+        crash_point("storage.applied")
         self._usage = Usage(bytes=applied.bytes, inodes=applied.inodes)
 
     def commit(self, chain_id: str) -> Usage:
         """See Extraction."""
         write_usage(self._place, self._usage)
+        crash_point("storage.usage-noted")
         self._driver.publish(self._place, chain_id)
         return self._usage
 

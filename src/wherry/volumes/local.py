@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from wherry.crashpoints import crash_point
 from wherry.linux import tree
 from wherry.model.errors import EngineError, InvalidParameter, NotFound
 from wherry.volumes.mounting import check_options, is_mounted, mount_volume, needs_mount, unmount_volume
@@ -61,10 +62,12 @@ class Local:
             place.chmod(_ROOT_MODE)
         except FileExistsError:
             pass  # a crash between the directory and its record, or two creations at once
+        crash_point("volume.place-made")
         data = place / "_data"
         if not data.is_dir():
             data.mkdir(mode=_DATA_MODE)
             data.chmod(_DATA_MODE)
+        crash_point("volume.data-made")
         for directory in (place, self._root):
             _sync_directory(directory)
 
@@ -78,6 +81,7 @@ class Local:
             # What a daemon before this one mounted is still there for its containers.
             if needs_mount(options) and not is_mounted(self.mountpoint(name)):
                 mount_volume(self.mountpoint(name), options)
+                crash_point("volume.mounted")
             self._holders.setdefault(name, set()).add(holder)
 
     def release(self, name: str, holder: str, options: Mapping[str, str]) -> None:

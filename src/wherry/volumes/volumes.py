@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from wherry.crashpoints import crash_point
 from wherry.model.clock import now_ns
 from wherry.model.errors import Conflict, EngineError, NotFound
 from wherry.model.ids import new_id
@@ -67,6 +68,7 @@ class Volumes:
                 keeper = self._driver(driver or DEFAULT_DRIVER)
                 keeper.check(name, options or {})
                 await to_thread(keeper.create, name, options or {})
+            crash_point("volume.made")
             volume = Volume(
                 name=name,
                 driver=keeper.name,
@@ -77,6 +79,7 @@ class Volumes:
                 anonymous=is_anonymous,
             )
             await self._records.put(name, volume)
+            crash_point("volume.recorded")
             return volume
 
     def inspect(self, name: str) -> Volume:
@@ -106,7 +109,9 @@ class Volumes:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             with _told("remove", name):
                 await to_thread(self._driver(volume.driver).remove, name)
+            crash_point("volume.retired")
             await self._records.remove(name)
+            crash_point("volume.removed")
             return volume
 
     async def purge(self) -> None:
