@@ -58,7 +58,11 @@ def both(docker, tmp_path_factory):
     def compare(words, host, between=lambda: None):
         theirs = run([docker], words, host)
         between()
-        return theirs, run([sys.executable, "-m", "wherry"], words, host)
+        ours = run([sys.executable, "-m", "wherry"], words, host)
+        if ours != theirs and " second" in theirs[1]:
+            # An age may have grown between the two: then docker by now says what we said.
+            theirs = run([docker], words, host)
+        return theirs, ours
 
     return compare
 

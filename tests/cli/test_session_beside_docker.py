@@ -1,6 +1,7 @@
 """Whole sessions at a terminal, typed into docker and into us."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ def typed(request, docker, dockerd):
     def start(*words):
         environment = {**os.environ, "DOCKER_HOST": dockerd}
         words = [*program[1:], *words]
-        child = pexpect.spawn(program[0], words, dimensions=(33, 101), timeout=20, env=environment)
+        child = pexpect.spawn(
+            program[0], words, dimensions=(33, 101), timeout=20, env=environment, preexec_fn=_as_at_a_terminal
+        )
         children.append(child)
         return child
 
@@ -32,6 +35,12 @@ def typed(request, docker, dockerd):
     yield start
     for child in children:
         child.close(force=True)
+
+
+def _as_at_a_terminal():
+    """Whoever runs the tests in the background of a shell has interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def ended(child):
