@@ -5,12 +5,13 @@ daemon/logger/jsonfilelog). Being pure, it can be done again: a monitor that tak
 had in hand and gets the very same bytes, so it can tell how much of them had reached the file.
 
 The speed comes from encoding a whole read at once: newlines become a character that needs no escape and that the
-text does not have, one call escapes everything, and the result is cut at that character again.
+text does not have, one call escapes everything, and the result is cut at that character again. Escaped text is
+handled as str with a character for each byte (Latin-1): joining thousands of them is quicker than with bytes.
 """
 
 import codecs
 import time
-from itertools import chain, repeat
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -20,21 +21,15 @@ LINE_BYTES_MAX = 16384
 _BLOCK = LINE_BYTES_MAX // 2
 _NEWLINE = "\x7f"
 # What msgspec writes shorter than Go does, what stands for it during the encoding, and Go's form.
-_SHORT = ((b"\t", "\t", "\x81", b"\\u0009"), (b"\b", "\b", "\x82", b"\\u0008"), (b"\f", "\f", "\x83", b"\\u000c"))
+_SHORT = (("\t", "\x81", b"\\u0009"), ("\b", "\x82", b"\\u0008"), ("\f", "\x83", b"\\u000c"))
 # What msgspec leaves raw and Go escapes.
-_RAW = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    (b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xe2\x80\xa9", b"\\u2029"),
-)
+_RAW = tuple((character, character.encode(), b"\\u%04x" % ord(character)) for character in "<>&\u2028\u2029")
 _SLOW = {code: f"\\u{code:04x}" for code in (*range(32), 0x3C, 0x3E, 0x26, 0x2028, 0x2029)}
 _SLOW |= dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd")  # what surrogateescape makes of a bad byte
 _SLOW |= {ord("\n"): "\\n", ord("\r"): "\\r", ord('"'): '\\"', ord("\\"): "\\\\"}
 # Go cuts trailing zeros off a time. No stamp ends in one, so none has to be cut: 900 of each 1000 remain.
-_TAILS = [b'%03dZ"}\n{"log":"' % number for number in range(1000) if number % 10]
-_OPENING = b'{"log":"'
+_TAILS = [f'{number:03}Z"}}\n{{"log":"' for number in range(1000) if number % 10]
+_OPENING = '{"log":"'
 # What stands for a bad byte during the encoding. Go has an escape for each of them, but leaves a true U+FFFD raw.
 _BAD = "\x84"
 _HANDLER = "wherry-each-byte"
@@ -98,8 +93,9 @@ def after(time_ns: int) -> int:
     return time_ns + (2 if time_ns % 10 == 9 else 1)
 
 
-def _middle(stream: str, attributes: bytes) -> bytes:
-    return b'\\n","stream":"%s",%s"time":"' % (stream.encode(), b'"attrs":%s,' % attributes if attributes else b"")
+def _middle(stream: str, attributes: bytes) -> str:
+    attrs = f'"attrs":{attributes.decode("latin-1")},' if attributes else ""
+    return f'\\n","stream":"{stream}",{attrs}"time":"'
 
 
 def _has_short_lines(data: bytes, end: int) -> bool:
@@ -107,29 +103,39 @@ def _has_short_lines(data: bytes, end: int) -> bool:
     return all(data.find(b"\n", start, start + _BLOCK) >= 0 for start in range(0, end, _BLOCK)) or end <= _BLOCK
 
 
-def _encode_lines(data: bytes, middle: bytes, first_ns: int) -> tuple[bytes, int]:
+def _encode_lines(data: bytes, middle: str, first_ns: int) -> tuple[bytes, int]:
     """Lines without their last newline, as records; and the last stamp used."""
     lines = _escape(data)
+    lines[0] = _OPENING + lines[0]
     moment, position = divmod(first_ns, 1000)
     position = position // 10 * 9 + position % 10 - 1
-    parts = [_OPENING]
+    parts: list[str] = []
     used = 0
     while used < len(lines):
         group = lines[used : used + len(_TAILS) - position]
-        stamped = middle + _moment(moment)
-        parts.extend(chain.from_iterable(zip(group, repeat(stamped), _TAILS[position:], strict=False)))
+        # Filling slices is what costs least: text, what is between, the stamp's end with the next record's opening.
+        records = [middle + _moment(moment)] * (3 * len(group))
+        records[::3] = group
+        records[2::3] = _TAILS[position : position + len(group)]
+        parts += records
         used += len(group)
-        last_ns = moment * 1000 + int(_TAILS[position + len(group) - 1][:3])
         moment, position = moment + 1, 0
-    return b"".join(parts)[: -len(_OPENING)], last_ns
+    tail = parts[-1]
+    parts[-1] = tail[: -len(_OPENING)]
+    return "".join(parts).encode("latin-1"), (moment - 1) * 1000 + int(tail[:3])
 
 
-def _moment(microseconds: int) -> bytes:
+def _moment(microseconds: int) -> str:
     seconds, fraction = divmod(microseconds, 1_000_000)
-    return b"%s.%06d" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode(), fraction)
+    return f"{_second(seconds)}.{fraction:06}"
 
 
-def _escape(data: bytes) -> list[bytes]:
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _escape(data: bytes) -> list[str]:
     """Lines as the insides of Go's JSON strings."""
     stand_ins = []
     try:
@@ -142,27 +148,33 @@ def _escape(data: bytes) -> list[bytes]:
     if _NEWLINE in text:
         return _escape_slowly(data)
     text = text.replace("\n", _NEWLINE)
-    for raw, plain, stand_in, escaped in _SHORT:
-        if raw in data:
+    for raw, stand_in, escaped in _SHORT:
+        if raw in text:
             if stand_in in text:
                 return _escape_slowly(data)
-            text = text.replace(plain, stand_in)
+            text = text.replace(raw, stand_in)
             stand_ins.append((stand_in.encode(), escaped))
-    encoded = msgspec.json.encode(text)[1:-1]
-    for raw, escaped in (*_RAW, *stand_ins):
-        if raw in encoded:
-            encoded = encoded.replace(raw, escaped)
-    return encoded.split(_NEWLINE.encode())
+    encoded = msgspec.json.encode(text)
+    # Looked for in the text: a search for one character is much quicker than one for three bytes.
+    for raw, raw_bytes, escaped in _RAW:
+        if raw in text:
+            encoded = encoded.replace(raw_bytes, escaped)
+    for stand_in_bytes, escaped in stand_ins:
+        encoded = encoded.replace(stand_in_bytes, escaped)
+    lines = encoded.decode("latin-1").split(_NEWLINE)
+    lines[0] = lines[0][1:]  # the quotes around it all
+    lines[-1] = lines[-1][:-1]
+    return lines
 
 
-def _escape_slowly(data: bytes) -> list[bytes]:
+def _escape_slowly(data: bytes) -> list[str]:
     text = data.decode("utf-8", "surrogateescape")
-    return [line.translate(_SLOW).encode() for line in text.split("\n")]
+    return [line.translate(_SLOW).encode().decode("latin-1") for line in text.split("\n")]
 
 
-def _encode_pieces(data: bytes, middle: bytes, first_ns: int, rest_ns: int, *, final: bool) -> Encoded:
+def _encode_pieces(data: bytes, middle: str, first_ns: int, rest_ns: int, *, final: bool) -> Encoded:
     """The same for lines that are cut: the parts of one carry the stamp of its first."""
-    parts: list[bytes] = []
+    parts: list[str] = []
     taken = 0
     stamp, last_ns = first_ns, first_ns - 1
     for piece in _cut(data, first_ns, rest_ns, final=final):
@@ -170,11 +182,11 @@ def _encode_pieces(data: bytes, middle: bytes, first_ns: int, rest_ns: int, *, f
         last_ns = max(last_ns, stamp)
         moment, tail = divmod(stamp, 1000)
         closing = middle if piece.ends else middle[2:]
-        parts += (_OPENING, *_escape(piece.text), closing, _moment(moment), b'%03dZ"}\n' % tail)
+        parts += (_OPENING, *_escape(piece.text), closing, _moment(moment), f'{tail:03}Z"}}\n')
         taken += len(piece.text) + piece.ends
     goes_on = bool(parts) and not piece.ends and not final
     rest_ns = stamp if goes_on else (0 if parts else rest_ns)
-    return Encoded(b"".join(parts), data[taken:], rest_ns, last_ns)
+    return Encoded("".join(parts).encode("latin-1"), data[taken:], rest_ns, last_ns)
 
 
 def _cut(data: bytes, first_ns: int, rest_ns: int, *, final: bool) -> list[_Piece]:

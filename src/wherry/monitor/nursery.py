@@ -15,7 +15,7 @@ import sys
 
 from wherry.libcontainer import cgroups
 from wherry.linux import prctl, signals
-from wherry.monitor import forked, identity, jsonlog, root, title, wire
+from wherry.monitor import forked, identity, jsonlog, memory, root, title, wire
 from wherry.monitor.container import exit_code
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import Forked, FromNursery, Reaped, Refused, Start, TakeOver, read_to_nursery, write
@@ -147,6 +147,7 @@ def main() -> None:
 
 def _warm_up() -> None:
     """Do once what each monitor would do for itself otherwise: late imports, looking at what never changes."""
+    memory.keep_for_reuse()
     codecs.lookup("ascii")
     identity.boot_id()
     jsonlog.encode(b"warm\n", stream="stdout", first_ns=1)
