@@ -19,7 +19,10 @@ import pytest
 from aiohttp import web
 
 from wherry.images.content import Content
+from wherry.images.find import find
+from wherry.images.import_ import ImportRequest, import_image
 from wherry.images.library import Library, Limits
+from wherry.images.seed import busybox_tar
 from wherry.model.image import Image, Tag
 from wherry.records.ledger import Ledger
 from wherry.records.shelf import Shelf
@@ -425,3 +428,23 @@ def docker():
             yield docker_at(f"{root}/d.sock")
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def seed_busybox():
+    """Imports the image `busybox:latest`, made of the static program; the same program makes the same image."""
+    program = Path("/usr/bin/busybox")
+    if not program.exists():
+        pytest.skip("busybox-static is not installed")
+
+    async def once(data):
+        yield data
+
+    async def seed(library):
+        request = ImportRequest(
+            repository="busybox", changes=("ENV PATH=/usr/bin:/bin", 'CMD ["sh"]'), created="2024-01-01T00:00:00Z"
+        )
+        await import_image(library, once(busybox_tar(program)), request)
+        return find(library, "busybox")
+
+    return seed

@@ -7,7 +7,6 @@ import json
 import lzma
 import os
 import tarfile
-from pathlib import Path
 
 import pytest
 import zstandard
@@ -19,7 +18,6 @@ from wherry.images.pull import pull
 from wherry.images.push import push
 from wherry.images.remove import remove
 from wherry.images.save import save
-from wherry.images.seed import seed_busybox
 from wherry.images.tag import tag
 from wherry.model.errors import EngineError, InvalidParameter, NotFound
 
@@ -126,8 +124,8 @@ async def test_our_content_store_is_a_layout_that_skopeo_reads(two_images, tools
 
 
 @pytest.mark.peer
-async def test_dockerd_loads_what_we_save_and_we_what_dockerd_saves(library, docker, tools, tmp_path):
-    image = await seed_busybox(library, busybox())
+async def test_dockerd_loads_what_we_save_and_we_what_dockerd_saves(library, docker, tools, tmp_path, seed_busybox):
+    image = await seed_busybox(library)
     archive = tmp_path / "ours.tar"
     archive.write_bytes(await tools.collect(await save(library, ["busybox"])))
     loaded = docker("load", "-i", str(archive), check=True)
@@ -145,8 +143,8 @@ async def test_dockerd_loads_what_we_save_and_we_what_dockerd_saves(library, doc
 
 
 @pytest.mark.peer
-async def test_dockerd_pulls_what_we_push_and_we_what_dockerd_pushes(library, docker, registry, tools):
-    image = await seed_busybox(library, busybox())
+async def test_dockerd_pulls_what_we_push_and_we_what_dockerd_pushes(library, docker, registry, tools, seed_busybox):
+    image = await seed_busybox(library)
     await tag(library, "busybox", repository=f"{registry}/peer", tag="ours")
     await push(library, f"{registry}/peer:ours")
     pulled = docker("pull", f"{registry}/peer:ours", check=True).stdout.decode()
@@ -158,13 +156,6 @@ async def test_dockerd_pulls_what_we_push_and_we_what_dockerd_pushes(library, do
     found = find(library, f"{registry}/peer:theirs")
     assert found.id == image.id
     assert any(digest.partition("@")[2] in pushed for digest in found.digests)
-
-
-def busybox():
-    program = Path("/usr/bin/busybox")
-    if not program.exists():
-        pytest.skip("busybox-static is not installed")
-    return program
 
 
 class Packed:

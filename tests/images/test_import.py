@@ -13,7 +13,7 @@ from wherry.images.changes import apply_changes
 from wherry.images.find import find
 from wherry.images.import_ import ImportRequest, import_image, pieces
 from wherry.images.progress import Progress, as_message
-from wherry.images.seed import busybox_tar, seed_busybox
+from wherry.images.seed import busybox_tar
 from wherry.model.config import Config, Healthcheck
 from wherry.model.errors import InvalidParameter
 
@@ -132,18 +132,11 @@ def test_a_wrong_change_is_refused_with_dockers_words(line, why):
         apply_changes(Config(), [line])
 
 
-def busybox():
-    program = Path("/usr/bin/busybox")
-    if not program.exists():
-        pytest.skip("busybox-static is not installed")
-    return program
-
-
-async def test_the_first_image_is_made_of_busybox_and_the_same_everywhere(library, make_library):
-    image = await seed_busybox(library, busybox())
+async def test_the_first_image_is_made_of_busybox_and_the_same_everywhere(library, make_library, seed_busybox):
+    image = await seed_busybox(library)
     assert find(library, "busybox").config.cmd == ("sh",)
-    assert (await seed_busybox(library, busybox())).id == image.id
-    assert (await seed_busybox(make_library("other"), busybox())).id == image.id
+    assert (await seed_busybox(library)).id == image.id
+    assert (await seed_busybox(make_library("other"))).id == image.id
     with library.storage.open(image.chain_id) as rootfs:
         root = Path(f"/proc/self/fd/{rootfs.fd}")
         assert (root / "bin/sh").readlink() == Path("/bin/busybox")

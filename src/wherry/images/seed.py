@@ -1,26 +1,15 @@
-"""A first image without a network: busybox, made of the static program that distributions ship."""
+"""The file system of a first image, without a network: busybox, made of the static program of distributions."""
 
 import io
 import struct
 import subprocess
 import tarfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from wherry.images.find import find
-from wherry.images.import_ import ImportRequest, import_image
-from wherry.images.library import Library
-from wherry.model.errors import InvalidParameter, NotFound
-from wherry.model.image import Image
+from wherry.model.errors import InvalidParameter
 
-REPOSITORY = "busybox"
-TAG = "latest"
-CREATED = "2024-01-01T00:00:00Z"
 MTIME = 1704067200
-CHANGES = (
-    "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    'CMD ["sh"]',
-)
 ELF_MAGIC = b"\x7fELF"
 PT_INTERP = 3
 SECONDS_MAX = 10
@@ -68,26 +57,6 @@ FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
 }
 PRIVATE = frozenset({"etc/shadow"})
-
-
-async def seed_busybox(library: Library, program: Path) -> Image:
-    """The image `busybox:latest`, made if there is none; the same program makes the same image anywhere.
-
-    Raises InvalidParameter when the program is not a static busybox.
-    """
-    try:
-        return find(library, f"{REPOSITORY}:{TAG}")
-    except NotFound:
-        pass
-    tar = await library.in_thread(busybox_tar, program)
-    request = ImportRequest(
-        repository=REPOSITORY, tag=TAG, message=f"Made of {program.name}", changes=CHANGES, created=CREATED
-    )
-    return await import_image(library, _once(tar), request)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 def busybox_tar(program: Path) -> bytes:

@@ -27,15 +27,6 @@ def accept(nftables: Nftables, bridge: str) -> None:
                 _log.warning("dockerd's firewall drops what bridge %s forwards: %s", bridge, added.stderr.strip())
 
 
-def withdraw(nftables: Nftables, bridge: str) -> None:
-    """Remove the rules that `accept` added. Safe to repeat."""
-    if not _has_docker_user(nftables):
-        return
-    for rule in _rules(bridge):
-        while _iptables("-D", CHAIN, *rule).returncode == 0:
-            pass
-
-
 def is_forwarding_blocked(nftables: Nftables) -> bool:
     """Whether somebody else's table drops by policy what is forwarded, and has no DOCKER-USER to ask."""
     try:
