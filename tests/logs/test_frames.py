@@ -11,6 +11,12 @@ def test_each_line_has_a_frame_of_its_own():
     assert frames([OUT, ERR], LogQuery()) == b"\x01\0\0\0\0\0\0\x06hello\n\x02\0\0\0\0\0\0\x02\xc3\xbc"
 
 
+def test_frames_say_the_length_of_lines_of_any_length():
+    lines = [LogLine(log="x" * length, stream="stderr") for length in (0, 1, 127, 128, 255, 256, 16384, 128)]
+    wanted = b"".join(b"\x02\0\0\0" + len(line.log).to_bytes(4, "big") + line.text for line in lines)
+    assert frames(lines, LogQuery()) == wanted
+
+
 def test_a_terminals_lines_are_bare():
     assert frames([OUT, ERR], LogQuery(), framed=False) == b"hello\n\xc3\xbc"
 

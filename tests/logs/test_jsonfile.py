@@ -87,7 +87,7 @@ async def test_garbage_and_half_records_are_left_out(log):
 
 async def test_a_line_knows_its_time_and_text(log):
     log.write_text(record(7, text="\\u003ctab\\u0009\\u003e"))
-    (line,) = await read(log)
+    (line,) = await read(log, timestamps=True)
     assert line.text == b"<tab\t>"
     assert line.time_ns == START + 7 * SECOND // 10
 

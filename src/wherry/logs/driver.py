@@ -17,7 +17,7 @@ An example
 The writing side is the monitor's: a log driver is named in the execution driver's LogPlan.
 """
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,18 +26,23 @@ from msgspec import Struct
 from wherry.model.clock import parse_rfc3339
 
 
-class LogLine(Struct, frozen=True, gc=False):
-    """One record, as a json-file has it: `time` is RFC 3339 in UTC, `stream` is stdout or stderr."""
+class LogText(Struct, frozen=True, gc=False):
+    """One record without what most readers do not ask for; `stream` is stdout or stderr."""
 
     log: str = ""
     stream: str = ""
-    time: str = ""
-    attrs: dict[str, str] = {}
 
     @property
     def text(self) -> bytes:
         """What was written, with its newline if it had one."""
         return self.log.encode()
+
+
+class LogLine(LogText, frozen=True, gc=False):
+    """One whole record, as a json-file has it: `time` is RFC 3339 in UTC."""
+
+    time: str = ""
+    attrs: dict[str, str] = {}
 
     @property
     def time_ns(self) -> int:
@@ -61,6 +66,11 @@ class LogQuery:
     timestamps: bool = False
     details: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the text alone is to be shown."""
+        return not (self.timestamps or self.details)
+
 
 class LogReader(Protocol):
     """Reads what one log driver writes."""
@@ -69,8 +79,10 @@ class LogReader(Protocol):
 
     def read(
         self, path: str, query: LogQuery, *, ended: Awaitable[object] | None = None
-    ) -> AsyncIterator[list[LogLine]]:
+    ) -> AsyncIterator[Sequence[LogText]]:
         """The lines in the order they were written, in batches; a log that is not there yet is empty.
+
+        They are LogLines unless `query.is_plain`; then a reader may leave out time and attributes.
 
         With `query.follow` it goes on until `ended`, which is awaited: the container's end, after which all its
         output is logged. Closing the iterator lets go of everything. Raises Unsupported, OSError.

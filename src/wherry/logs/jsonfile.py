@@ -1,21 +1,24 @@
 """Reading Docker's json-file logs: backwards for the tail, forwards in batches, and on and on while followed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
-from wherry.logs.driver import LogLine, LogQuery
+from wherry.logs.driver import LogLine, LogQuery, LogText
 from wherry.logs.files import OpenFile, open_log
 from wherry.logs.follow import Follower
 from wherry.model.clock import rfc3339
 
-_READ_BYTES = 262144
+_READ_BYTES = 131072
 # A record holds at most 16 KiB of output, six bytes for each at worst; what is longer was not written by us.
 _LINE_BYTES_MAX = 1048576
 
-_decode_line = msgspec.json.Decoder(LogLine).decode
-_decode_lines = msgspec.json.Decoder(LogLine).decode_lines
+Line = TypeVar("Line", bound=LogText)
+
+_WHOLE = msgspec.json.Decoder(LogLine)
+_TEXT = msgspec.json.Decoder(LogText)
 
 
 class JsonFileLogs:
@@ -25,7 +28,7 @@ class JsonFileLogs:
 
     async def read(
         self, path: str, query: LogQuery, *, ended: Awaitable[object] | None = None
-    ) -> AsyncIterator[list[LogLine]]:
+    ) -> AsyncIterator[Sequence[LogText]]:
         """The lines that are wanted, in batches. Raises OSError."""
         wanted = _Wanted(query)
         # The follower watches before the files are opened: nothing can be written between.
@@ -57,30 +60,39 @@ class _Wanted:
         self._until = rfc3339(query.until_ns)[:-1] if query.until_ns else ""
         self._streams = {"stdout"} if query.stdout else set()
         self._streams |= {"stderr"} if query.stderr else set()
-        self._all = query.stdout and query.stderr and not self._since and not self._until
+        self._all_streams = query.stdout and query.stderr
+        self._any_time = not self._since and not self._until
+        self._only_text = self._any_time and query.is_plain
         self.is_over = False
         self.rests: dict[int, bytes] = {}
 
-    def choose(self, lines: list[LogLine]) -> list[LogLine]:
-        """Those that are wanted; `is_over` when what follows cannot be."""
-        if self._all:
-            return lines
+    def choose(self, data: bytes) -> Sequence[LogText]:
+        """Those of the records that are wanted; `is_over` when what follows cannot be."""
+        if self._only_text:
+            return self._of_streams(_decode(data, _TEXT))
+        lines = _decode(data, _WHOLE)
+        return self._of_streams(lines if self._any_time else self._between(lines))
+
+    def _between(self, lines: list[LogLine]) -> list[LogLine]:
         chosen = []
         for line in lines:
             time = line.time[:-1]
             if self._until and time > self._until:
                 self.is_over = True
                 break
-            if line.stream in self._streams and time >= self._since:
+            if time >= self._since:
                 chosen.append(line)
         return chosen
 
+    def _of_streams(self, lines: Sequence[LogText]) -> Sequence[LogText]:
+        return lines if self._all_streams else [line for line in lines if line.stream in self._streams]
 
-async def _batches(files: list[OpenFile], wanted: _Wanted, *, close: bool = True) -> AsyncIterator[list[LogLine]]:
+
+async def _batches(files: list[OpenFile], wanted: _Wanted, *, close: bool = True) -> AsyncIterator[Sequence[LogText]]:
     """What is in the files, from the oldest on; all but the last are closed on the way."""
     for file in list(files):
         for data in _whole_lines(file, wanted.rests):
-            lines = wanted.choose(_decode(data))
+            lines = wanted.choose(data)
             if lines:
                 yield lines
             if wanted.is_over:
@@ -104,18 +116,18 @@ def _whole_lines(file: OpenFile, rests: dict[int, bytes]) -> Iterator[bytes]:
         rests[file.inode] = rest
 
 
-def _decode(data: bytes) -> list[LogLine]:
+def _decode(data: bytes, decoder: msgspec.json.Decoder[Line]) -> list[Line]:
     try:
-        return _decode_lines(data)
+        return decoder.decode_lines(data)
     except msgspec.DecodeError:
-        return list(_decode_each(data))
+        return list(_decode_each(data, decoder))
 
 
-def _decode_each(data: bytes) -> Iterator[LogLine]:
+def _decode_each(data: bytes, decoder: msgspec.json.Decoder[Line]) -> Iterator[Line]:
     """Slowly: what is no record is left out, such as zeros after a power cut."""
     for line in data.split(b"\n"):
         try:
-            yield _decode_line(line)
+            yield decoder.decode(line)
         except msgspec.DecodeError:
             continue
 

@@ -1,8 +1,8 @@
 """The log driver that keeps nothing."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
-from wherry.logs.driver import LogLine, LogQuery
+from wherry.logs.driver import LogQuery, LogText
 from wherry.model.errors import Unsupported
 
 
@@ -13,7 +13,7 @@ class NoLog:
 
     async def read(
         self, path: str, query: LogQuery, *, ended: Awaitable[object] | None = None
-    ) -> AsyncIterator[list[LogLine]]:
+    ) -> AsyncIterator[Sequence[LogText]]:
         """Raises Unsupported, in dockerd's words (moby logger.ErrReadLogsNotSupported)."""
         del path, query, ended
         raise Unsupported("configured logging driver does not support reading")
