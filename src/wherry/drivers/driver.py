@@ -24,7 +24,7 @@ Session from the call on, and closes its copies also when it fails.
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -201,6 +201,9 @@ class ExecDriver(Protocol):
 
     async def adopt(self, container_id: str) -> Process | ExitStatus | None:
         """Meet a container again after the daemon's death: it lives, it died meanwhile, or nothing is known of it."""
+
+    async def sweep(self, known: Collection[str]) -> list[str]:
+        """End and forget every container but the known ones, as a crash in the midst of a removal leaves them."""
 
     async def forget(self, container_id: str) -> None:
         """Remove what is kept about a dead container (exit record, sockets, cgroups). Unknown ones are fine."""

@@ -5,7 +5,8 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -111,11 +112,25 @@ class NativeDriver:
         process = self._processes.pop(container_id, None)
         if process:
             process.close()
-        path = self._path(container_id)
-        if os.path.isdir(path):
-            _remove_stale_cgroup(path)
-            crash_point("forget.cgroup-removed")
-            shutil.rmtree(path)
+        await asyncio.to_thread(_remove_directory, self._path(container_id))
+
+    async def sweep(self, known: Collection[str]) -> list[str]:
+        """End and forget every container but the known ones."""
+        unknown = sorted(set(os.listdir(self._root)).difference(known))
+        for container_id in unknown:
+            try:
+                await self._end(container_id)
+            except (OSError, EngineError, msgspec.DecodeError):
+                _LOG.exception("what is left of container %s cannot be understood", container_id)
+            await self.forget(container_id)
+        return unknown
+
+    async def _end(self, container_id: str) -> None:
+        """Kill a container that a daemon of the past left."""
+        found = await self.adopt(container_id)
+        if isinstance(found, NativeProcess):
+            await found.signal(signal.SIGKILL)
+            await found.wait()
 
     def _path(self, container_id: str) -> str:
         return os.path.join(self._root, container_id)
@@ -316,6 +331,14 @@ def _open_log_directory(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise EngineError(f"failed to initialize logging driver: open {path}: {error.strerror}") from None
+
+
+def _remove_directory(path: str) -> None:
+    """A dead container's runtime directory; one that is gone is fine."""
+    if os.path.isdir(path):
+        _remove_stale_cgroup(path)
+        crash_point("forget.cgroup-removed")
+        shutil.rmtree(path)
 
 
 def _remove_stale_cgroup(path: str) -> None:

@@ -66,12 +66,11 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
 
 
 async def take_down(engine: Engine, container: Container, live: Live) -> None:
-    """Give back what a dead container still has: its network, what its driver kept. Safe to repeat."""
+    """Give back what a dead container still has: its network and its volumes. Safe to repeat."""
+    live.process = None
     if container.attachment is not None:
         await engine.networks.leave(container.attachment)
     await release_volumes(engine, container)
-    await engine.driver_of(container).forget(container.id)
-    live.process = None
 
 
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:

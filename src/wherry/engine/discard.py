@@ -1,42 +1,49 @@
 """Removing a container that does not run: everything of it, in an order that a crash cannot spoil."""
 
 import asyncio
-import shutil
+import logging
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
+from wherry.engine.clearing import clear_away_soon
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell
 from wherry.engine.volumes import remove_anonymous
 from wherry.images.garbage import prune_layers
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, EngineError
+from wherry.model.errors import Conflict, EngineError, NotFound
 from wherry.model.state import Happening, Status, after
+
+log = logging.getLogger(__name__)
 
 
 async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
     """Remove a container that has ended. Raises Conflict when it runs or somebody else removes it.
 
-    The record says `removing` before anything goes, and goes last: what a crash interrupts, start-up finishes.
+    Its record goes in one commit, and then it is gone: what a crash leaves of its files, start-up sweeps. Only where
+    it has volumes that go with it the record says `removing` before, so that start-up goes on with these.
     """
     live = engine.live_of(container_id)
     async with live.lock:
         container = engine.containers.get(container_id)
         if container is None or container.state.status is Status.REMOVING:
             raise Conflict(f"removal of container {container_id} is already in progress")
-        container = await engine.change(container_id, lambda current: _with(current, Happening.REMOVE))
+        await _mark(engine, container, durably=volumes and any(mount.kind == "volume" for mount in container.mounts))
         crash_point("remove.begun")
         try:
-            await finish(engine, container, volumes=volumes)
-        except (EngineError, OSError):
-            await engine.change(container_id, lambda current: _with(current, Happening.FAIL_REMOVAL))
+            await engine.containers.remove(container_id)
+        except Exception:
+            live.doomed = False
+            engine.containers.hold(container_id, container)
             raise
+        crash_point("remove.recorded")
+        await finish(engine, container, volumes=volumes)
     if engine.library.images.get(container.image_id) is None:
         # The image was removed by force while the container stood on its layers.
         await prune_layers(engine.library)
         crash_point("remove.layers-pruned")
-    purge_soon(engine)
     live.removed = True
     engine.live.pop(container_id, None)
     tell(engine, container, "destroy")
@@ -44,43 +51,30 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
         live.changed.notify_all()
 
 
-def purge_soon(engine: Engine) -> None:
-    """Delete from the disk what was taken out of sight, after the answer; one run at a time is enough."""
-    if engine.purging is None or engine.purging.done():
-        engine.purging = engine.background(_purge(engine), name="purge snapshots")
-    else:
-        engine.purge_again = True
-
-
-async def _purge(engine: Engine) -> None:
-    engine.purge_again = True
-    while engine.purge_again:
-        engine.purge_again = False
-        await asyncio.to_thread(engine.storage.purge)
-        crash_point("remove.purged")
-
-
 async def finish(engine: Engine, container: Container, *, volumes: bool) -> None:
-    """Remove the things of a container whose record says `removing`, then the record. Safe to repeat."""
-    await engine.driver_of(container).forget(container.id)
-    crash_point("remove.forgotten")
-    await asyncio.to_thread(_remove_files, engine, container)
+    """Remove all that a container had whose record is gone or goes. Safe to repeat."""
     for exec_id in [one.record.id for one in engine.execs.values() if one.record.container_id == container.id]:
         del engine.execs[exec_id]
-    await engine.containers.remove(container.id)
-    crash_point("remove.recorded")
-    if volumes:
-        await remove_anonymous(engine, {mount.name for mount in container.mounts if mount.kind == "volume"})
+    try:
+        await asyncio.to_thread(_take_out_of_sight, engine, container)
+        if volumes:
+            await remove_anonymous(engine, {mount.name for mount in container.mounts if mount.kind == "volume"})
+    except (EngineError, OSError):
+        log.exception("container %s is removed, but not all that it had", container.id)
+    clear_away_soon(engine, container)
 
 
-def _remove_files(engine: Engine, container: Container) -> None:
-    if engine.storage.exists(container.id):
+def _take_out_of_sight(engine: Engine, container: Container) -> None:
+    """Its layers can be removed as soon as it is gone."""
+    with suppress(NotFound):
         engine.storage.remove(container.id)
-        crash_point("remove.snapshot-removed")
-    shutil.rmtree(engine.directory(container.id), ignore_errors=True)
-    crash_point("remove.directory-removed")
+    crash_point("remove.snapshot-removed")
 
 
-def _with(container: Container, happening: Happening) -> Container:
-    status = after(container.state.status, happening)
-    return replace(container, state=replace(container.state, status=status))
+async def _mark(engine: Engine, container: Container, *, durably: bool) -> None:
+    status = after(container.state.status, Happening.REMOVE)
+    removing = replace(container, state=replace(container.state, status=status))
+    if durably:
+        await engine.change(container.id, lambda _: removing)
+    else:
+        engine.containers.hold(container.id, removing)

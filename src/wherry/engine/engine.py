@@ -28,7 +28,8 @@ class Live:
 
     `lock` is held while a process is made or unmade, never while one runs. `ended` counts ends: a waiter looks
     at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
-    automatic removal back. `sessions` are clients that attached before the start.
+    automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
+    both. `sessions` are clients that attached before the start.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -41,6 +42,7 @@ class Live:
     supervisor: asyncio.Task[None] | None = None
     removed: bool = False
     keep: bool = False
+    doomed: bool = False
 
     def hand_over_sessions(self) -> tuple[Session, ...]:
         """The clients that waited for the start; their sockets are the driver's from now on."""
@@ -80,8 +82,8 @@ class Engine:
     live: dict[str, Live] = field(default_factory=dict)
     execs: dict[str, LiveExec] = field(default_factory=dict)
     reserved_names: set[str] = field(default_factory=set)
-    purging: asyncio.Task[None] | None = None
-    purge_again: bool = False
+    uncleared: list[Container] = field(default_factory=list)
+    clearing: asyncio.Task[None] | None = None
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

@@ -1,5 +1,6 @@
 """`POST /containers/{id}/kill`: one signal to the first process."""
 
+import asyncio
 import signal
 
 from msgspec.structs import replace
@@ -7,7 +8,7 @@ from msgspec.structs import replace
 from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
-from wherry.engine.engine import Engine
+from wherry.engine.engine import Engine, Live
 from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal, supported_signal
 from wherry.engine.telling import tell
 from wherry.engine.wait import ended
@@ -38,12 +39,23 @@ async def deliver(engine: Engine, container: Container, number: int) -> None:
     A container that has just died is fine: that is what the signal was for.
     """
     live = engine.live_of(container.id)
-    if _asks_for_end(container, number):
-        live.stop_wanted.set()
-        await engine.change(
-            container.id, lambda current: replace(current, state=replace(current.state, stopped_by_user=True))
-        )
+    if not _asks_for_end(container, number):
+        await _send(engine, container, live, number)
+        return
+    live.stop_wanted.set()
+    # Before the end that it causes is recorded the wish is: memory has it now, and the ledger keeps the order.
+    await asyncio.gather(_note_wish(engine, container.id, live), _send(engine, container, live, number))
+
+
+async def _note_wish(engine: Engine, container_id: str, live: Live) -> None:
+    """The user does not want it to run any more; no need to say so of what is about to be removed."""
+    current = engine.containers.get(container_id)
+    if current is not None and not current.state.stopped_by_user and not live.doomed:
+        await engine.change(container_id, lambda now: replace(now, state=replace(now.state, stopped_by_user=True)))
         crash_point("kill.noted")
+
+
+async def _send(engine: Engine, container: Container, live: Live, number: int) -> None:
     if live.process is None:
         return
     try:

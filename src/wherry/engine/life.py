@@ -105,13 +105,10 @@ async def _look(engine: Engine, container: Container) -> Finding:
     if status is Status.REMOVING:
         return HalfRemoved(container)
     found = await engine.driver_of(container).adopt(container.id)
-    if isinstance(found, ExitStatus):
-        # A restart that came up and ended between two commits has left its end behind, too.
-        return Died(container, found) if container.state.is_alive else Rests(container)
-    if found is not None:
+    if found is not None and not isinstance(found, ExitStatus):
         return Goes(container, found)
     if container.state.is_alive:
-        return Died(container, ExitStatus(code=EXIT_CODE_UNKNOWN, finished_ns=now_ns()))
+        return Died(container, found or ExitStatus(code=EXIT_CODE_UNKNOWN, finished_ns=now_ns()))
     return Waits(container) if status is Status.RESTARTING else Rests(container)
 
 
@@ -133,6 +130,8 @@ async def _converge(engine: Engine, finding: Finding) -> None:
         case HalfRemoved(container):
             await _finish_removal(engine, container)
         case Waits(container):
+            # An end that is recorded may still be with the driver, and so may that of a restart that was not.
+            await engine.driver_of(container).forget(container.id)
             watch_pause(engine, container.id)
         case Rests(container):
             await engine.driver_of(container).forget(container.id)
@@ -142,11 +141,19 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
     """A process that the record does not know was born just before the crash: its start was never announced."""
     if container.state.is_alive:
         await hold_again(engine, container)
+        await _note_birth(engine, container, process)
         watch(engine, container.id, process)
         return
     await process.signal(9)
     await process.wait()
     await engine.driver_of(container).forget(container.id)
+
+
+async def _note_birth(engine: Engine, container: Container, process: Process) -> None:
+    """The record may be from before the birth that it told of."""
+    if (container.state.pid, container.state.started_ns) != (process.pid, process.started_ns):
+        born = replace(container.state, pid=process.pid, started_ns=process.started_ns)
+        await engine.change(container.id, lambda current: replace(current, state=born))
 
 
 def _continue_policy(engine: Engine, container: Container) -> None:
@@ -157,6 +164,7 @@ def _continue_policy(engine: Engine, container: Container) -> None:
 
 async def _finish_removal(engine: Engine, container: Container) -> None:
     try:
+        await engine.containers.remove(container.id)
         await finish(engine, container, volumes=container.host_config.auto_remove)
     except (EngineError, OSError):
         log.exception("the removal of container %s could not be finished", container.id)
@@ -166,6 +174,9 @@ async def _finish_removal(engine: Engine, container: Container) -> None:
 async def _sweep(engine: Engine) -> None:
     """Remove what no record knows: directories of containers and snapshots that a crash left."""
     known = {container.id for container in engine.containers.values()}
+    for driver in engine.drivers.values():
+        for container_id in await driver.sweep(known):
+            log.info("removed container %s, which no record knows", container_id)
     directory = engine.directory("x").parent
     for path in directory.iterdir() if directory.exists() else ():
         if path.name not in known:

@@ -38,8 +38,12 @@ def _words(container: Container, name: str) -> str:
 
 async def _end(engine: Engine, container: Container) -> None:
     live = engine.live_of(container.id)
-    live.keep = True  # the caller removes it, not the supervisor of a `--rm` container
-    if container.state.is_alive:
-        await deliver(engine, container, signal.SIGKILL)
-    live.stop_wanted.set()
-    await ended(engine, container.id)
+    live.keep = live.doomed = True  # the caller removes it, not the supervisor of a `--rm` container
+    try:
+        if container.state.is_alive:
+            await deliver(engine, container, signal.SIGKILL)
+        live.stop_wanted.set()
+        await ended(engine, container.id)
+    except BaseException:
+        live.keep = live.doomed = False
+        raise

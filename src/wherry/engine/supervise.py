@@ -70,7 +70,7 @@ def watch_pause(engine: Engine, container_id: str) -> None:
 
 
 async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
-    """Record an end: state, freed resources, events, waiters woken."""
+    """Record an end: freed resources, state, events, waiters woken; what the driver kept goes last."""
     live = engine.live_of(container_id)
     async with live.lock:
         old = engine.containers.get(container_id)
@@ -81,8 +81,28 @@ async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
         happening = Happening.AWAIT_RESTART if _will_restart(old, live, status) else Happening.DIE
         live.last_exit = status
         live.exits += 1
-        container = await engine.change(container_id, lambda current: _ended(current, status, happening))
-        crash_point("end.recorded")
+        live.doomed = happening is Happening.DIE and (live.doomed or _removes_itself(old, live))
+        container = await _record_end(engine, old, live, status, happening)
+        _tell_end(engine, old, container, status)
+        if not live.doomed:
+            await engine.driver_of(container).forget(container_id)
+
+
+async def _record_end(
+    engine: Engine, old: Container, live: Live, status: ExitStatus, happening: Happening
+) -> Container:
+    """The record of its end, durable unless its removal follows: until then the driver's exit record has it."""
+    if live.doomed:
+        container = _ended(engine.containers.get(old.id) or old, status, happening)
+        engine.containers.hold(old.id, container)
+        await engine.announce_change(old.id)
+        return container
+    container = await engine.change(old.id, lambda current: _ended(current, status, happening))
+    crash_point("end.recorded")
+    return container
+
+
+def _tell_end(engine: Engine, old: Container, container: Container, status: ExitStatus) -> None:
     ran_ns = max(0, status.finished_ns - old.state.started_ns)
     if status.oom_killed:
         tell(engine, container, "oom")
@@ -98,9 +118,13 @@ async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
         if not await _starts_again(engine, container_id, live, backoff):
             break
     container = engine.containers.get(container_id)
-    if container is not None and container.host_config.auto_remove and not live.keep:
+    if container is not None and _removes_itself(container, live):
         crash_point("end.removes-itself")
         await _remove(engine, container)
+
+
+def _removes_itself(container: Container, live: Live) -> bool:
+    return container.host_config.auto_remove and not live.keep
 
 
 async def _remove(engine: Engine, container: Container) -> None:

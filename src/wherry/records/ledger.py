@@ -75,13 +75,21 @@ class Ledger:
         self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{table}" (key TEXT PRIMARY KEY, body BLOB) STRICT')
         return self._connection.execute(f'SELECT key, body FROM "{table}"').fetchall()  # noqa: S608 - our own names
 
-    async def commit(self, *changes: Change) -> None:
-        """All changes or none; durable on return. Raises sqlite3.Error, for a full disk for example."""
+    def submit(self, *changes: Change) -> "asyncio.Future[None]":
+        """All changes or none, after those submitted before; durable when the future is done.
+
+        The future raises sqlite3.Error, for a full disk for example, and may be left alone.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
+        done.add_done_callback(_look_at)
         self._jobs.put(_Job(changes, done, loop))
+        return done
+
+    async def commit(self, *changes: Change) -> None:
+        """All changes or none; durable on return. Raises sqlite3.Error, for a full disk for example."""
         # A caller that is cancelled gives up waiting; the change itself is not taken back.
-        await asyncio.shield(done)
+        await asyncio.shield(self.submit(*changes))
 
     def close(self) -> None:
         """Write what is queued, and close the file."""
@@ -147,6 +155,12 @@ class Ledger:
                 self._connection.execute(f'INSERT OR REPLACE INTO "{table}" VALUES (?, ?)', (key, body))  # noqa: S608
             case Remove(table, key):
                 self._connection.execute(f'DELETE FROM "{table}" WHERE key = ?', (key,))  # noqa: S608
+
+
+def _look_at(done: "asyncio.Future[None]") -> None:
+    """Whoever waits gets the error; that nobody does is no news."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

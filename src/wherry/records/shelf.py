@@ -1,5 +1,6 @@
 """A shelf: records of one type by key, read from memory, written through to the ledger."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -44,6 +45,26 @@ class Shelf(Generic[T]):
         except Exception:
             self._put_back(key, record, old)
             raise
+
+    def hold(self, key: str, record: T) -> None:
+        """Change what memory says, and so what the key's next `put`, `update` or `write` makes durable.
+
+        For what a crash may forget, or what is durable elsewhere until then.
+        """
+        self._records[key] = record
+
+    async def write(self, key: str) -> None:
+        """Make durable what memory says of a key; nothing when it is gone. Raises sqlite3.Error."""
+        record = self._records.get(key)
+        if record is not None:
+            await self._ledger.commit(Put(self._table, key, msgspec.json.encode(record)))
+
+    def foretell(self, key: str, record: T) -> "asyncio.Future[None]":
+        """Write what will be true soon, and is held or put then. Whatever is written in between writes over it.
+
+        The future is done when it is durable and raises sqlite3.Error.
+        """
+        return self._ledger.submit(Put(self._table, key, msgspec.json.encode(record)))
 
     async def update(self, key: str, change: Callable[[T], T]) -> T:
         """Replace a record by what `change` makes of it; durable on return. Raises KeyError when it is gone."""

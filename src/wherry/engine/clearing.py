@@ -1,0 +1,38 @@
+"""What is left of removed containers, deleted after the answer; a crash leaves it to the sweep at start-up."""
+
+import asyncio
+import logging
+import shutil
+
+from wherry.crashpoints import crash_point
+from wherry.engine.engine import Engine
+from wherry.model.container import Container
+from wherry.model.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+
+def clear_away_soon(engine: Engine, container: Container) -> None:
+    """Delete a removed container's directories, and from the disk what storage took out of sight. One run at a time."""
+    engine.uncleared.append(container)
+    if engine.clearing is None or engine.clearing.done():
+        engine.clearing = engine.background(_clear_all(engine), name="clear away")
+
+
+async def _clear_all(engine: Engine) -> None:
+    while engine.uncleared:
+        gone, engine.uncleared = engine.uncleared, []
+        for container in gone:
+            await _clear(engine, container)
+        await asyncio.to_thread(engine.storage.purge)
+        crash_point("remove.purged")
+
+
+async def _clear(engine: Engine, container: Container) -> None:
+    try:
+        await engine.driver_of(container).forget(container.id)
+        crash_point("remove.forgotten")
+        await asyncio.to_thread(shutil.rmtree, engine.directory(container.id), ignore_errors=True)
+        crash_point("remove.directory-removed")
+    except (EngineError, OSError):
+        log.exception("of the removed container %s something is left until the next start", container.id)
