@@ -290,3 +290,24 @@ async def test_with_daemon_nursery_and_monitor_dead_the_container_is_still_found
 def client_session(**wishes):
     ours, theirs = socket.socketpair()
     return ours, Session(socket=theirs, **wishes)
+
+
+async def test_a_daemon_ends_and_forgets_the_containers_that_it_does_not_know(boxes, tmp_path):
+    first = NativeDriver(str(tmp_path / "exec"))
+    await first.open()
+    known = await first.start(boxes.birth("sleep", "1000"))
+    unknown = await first.start(boxes.birth("sleep", "1000"))
+    os.mkdir(f"{first._root}/half-made")
+    pidfd = os.pidfd_open(unknown.pid)
+    await first.close()
+    second = NativeDriver(str(tmp_path / "exec"))
+    await second.open()
+    assert await second.sweep({known.id}) == sorted(["half-made", unknown.id])
+    assert os.listdir(second._root) == [known.id]
+    assert select.select([pidfd], [], [], 0)[0]
+    os.close(pidfd)
+    process = await second.adopt(known.id)
+    await process.signal(signal.SIGKILL)
+    assert (await process.wait()).code == 137
+    await second.forget(known.id)
+    await second.close()

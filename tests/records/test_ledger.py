@@ -1,6 +1,7 @@
 """The ledger keeps records whole or not at all."""
 
 import asyncio
+import gc
 import sqlite3
 
 import msgspec
@@ -67,3 +68,48 @@ def test_a_newer_format_is_refused(tmp_path):
     connection.close()
     with pytest.raises(UnknownFormat):
         Ledger(tmp_path / "x.db")
+
+
+async def test_what_is_held_is_durable_with_the_next_write(tmp_path):
+    ledger = Ledger(tmp_path / "x.db")
+    shelf = Shelf(ledger, "notes", Note)
+    await shelf.put("n", Note("old"))
+    shelf.hold("n", Note("held"))
+    assert shelf.get("n") == Note("held")
+    assert stored(tmp_path) == {"n": Note("old")}
+    await shelf.write("n")
+    assert stored(tmp_path) == {"n": Note("held")}
+    await shelf.write("nothing of that name")
+    ledger.close()
+
+
+async def test_what_is_foretold_is_durable_before_memory_says_so(tmp_path):
+    ledger = Ledger(tmp_path / "x.db")
+    shelf = Shelf(ledger, "notes", Note)
+    await shelf.put("n", Note("old"))
+    await shelf.foretell("n", Note("new"))
+    assert shelf.get("n") == Note("old")
+    assert stored(tmp_path) == {"n": Note("new")}
+    ledger.close()
+
+
+async def test_a_write_that_is_left_alone_may_fail_in_silence(tmp_path, caplog):
+    ledger = Ledger(tmp_path / "x.db")
+    shelf = Shelf(ledger, "notes", Note)
+    blocker = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    blocker.execute("DROP TABLE notes")
+    blocker.close()
+    done = shelf.foretell("n", Note("new"))
+    await asyncio.wait([done])
+    del done
+    gc.collect()
+    assert caplog.text == ""
+    ledger.close()
+
+
+def stored(directory):
+    reader = sqlite3.connect(directory / "x.db")
+    try:
+        return {key: msgspec.json.decode(body, type=Note) for key, body in reader.execute("SELECT * FROM notes")}
+    finally:
+        reader.close()
