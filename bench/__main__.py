@@ -24,7 +24,7 @@ def main() -> None:
     if not chosen:
         sys.exit(f"bench: nothing is called {' or '.join(options.names)}; --list says what there is")
     if options.list:
-        print("\n".join(f"{pair.name:22}{pair.goal or '':10} {pair.title}" for pair in chosen))
+        print("\n".join(f"{pair.name:22}{pair.goal or ''!s:10} {pair.title}" for pair in chosen))
         return
     if not options.dockerd:
         print("bench: no dockerd here, so there is nothing to compare with", file=sys.stderr)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from wherry.linux import cgroup, mount, namespaces, prctl
 
+# The most that the kernel allows: what else runs on the machine is to disturb as little as it can.
+_SHARES = (("cpu.shares", "262144"), ("cpu.weight", "10000"))
 _KINDS = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
@@ -105,6 +107,9 @@ def _make_group(group: Path) -> None:
         value = group.parent / name
         if value.exists() and (group / name).exists():
             (group / name).write_text(value.read_text())
+    for name, most in _SHARES:
+        if (group / name).exists():
+            (group / name).write_text(most)
 
 
 def _remove_group(group: Path) -> None:
