@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tarfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -58,13 +59,16 @@ def _stat(path):
     return pid.strip(), command, after.split()[1]
 
 
-def _monitors():
-    """Monitors of Wherry, wherever they hang in the tree of processes."""
-    return sorted(
-        fields[0]
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if (fields := _stat(path)) and fields[1].startswith("wherry-mon")
-    )
+def _helpers():
+    """Wherry's processes, wherever they hang: monitors one by one, of the others which there are more than one of.
+
+    A daemon starts each of its helpers when it first needs it and keeps that one.
+    """
+    stats = (fields for path in Path("/proc").glob("[0-9]*/stat") if (fields := _stat(path)))
+    ours = [(pid, name) for pid, name, _ in stats if name.startswith("wherry")]
+    monitors = [pid for pid, name in ours if name == "wherry-mon"]
+    others = Counter(name for _, name in ours if name != "wherry-mon")
+    return sorted([*monitors, *(f"{count} {name}" for name, count in others.items() if count > 1)])
 
 
 def _rules():
@@ -83,7 +87,7 @@ def look_at_machine():
         "links": _links(),
         "veths": _count_veths(),
         "cgroups": _cgroups(),
-        "monitors": _monitors(),
+        "processes": _helpers(),
         "children of the tests": _children(os.getpid()),
         "rules": _rules(),
         "loop devices": _loops(),

@@ -7,6 +7,7 @@ change below it counts as changed, as dockerd has it; one that is just the same 
 import errno
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
@@ -57,7 +58,7 @@ class _Frame:
         self.pending = pending
 
 
-class _Walk:
+class _Walk(ABC):
     """Depth first, without recursion. `old` is -1 without a parent."""
 
     def __init__(self, new: int, old: int) -> None:
@@ -81,8 +82,9 @@ class _Walk:
             if change.descend:
                 stack.append(_Frame(self._visit(change), None if change.is_certain else change))
 
+    @abstractmethod
     def _visit(self, directory: Change) -> Iterator[Change]:
-        raise NotImplementedError
+        """What differs directly in a directory."""
 
 
 class OverlayChanges(_Walk):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from wherry.cli.template.errors import TemplateError
 from wherry.cli.template.values import shown, truth, type_name
 
@@ -103,7 +105,7 @@ class Action:
             scope.write("<no value>" if value is None else shown(value))
 
 
-class Block:
+class Block(ABC):
     """What if, with and range share: a pipeline, a body, and what comes otherwise."""
 
     def __init__(self, pipe: Pipeline, body: Node, otherwise: Node) -> None:
@@ -117,9 +119,9 @@ class Block:
         self.choose(scope)
         del scope.variables[known:]
 
+    @abstractmethod
     def choose(self, scope: Scope) -> None:
         """Write the body or the other."""
-        raise NotImplementedError
 
 
 class If(Block):
