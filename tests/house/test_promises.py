@@ -1,0 +1,30 @@
+"""Each promise of the documentation names a test that exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def tests_of(path):
+    tree = ast.parse(path.read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_each_named_test_is_there(page):
+    for file, name in NAMED.findall(page.read_text()):
+        assert (ROOT / file).is_file(), file
+        assert not name or name in tests_of(ROOT / file), f"{file}::{name}"
+
+
+def test_each_row_of_the_page_on_reliability_names_its_test():
+    rows = [line for line in (ROOT / "docs/reliability.md").read_text().splitlines() if line.startswith("| ")]
+    assert rows
+    headings = [row for row in rows if "| held by |" in row]
+    assert [row for row in rows if row not in headings and not NAMED.search(row)] == []
