@@ -1,4 +1,4 @@
-"""`python -m bench.driver_birth`: the native driver alone, without a daemon: a container's birth, a process beside it."""
+"""`python -m bench.driver_birth`: the native driver without a daemon: a birth, a process beside it."""
 
 import argparse
 import asyncio
@@ -95,7 +95,9 @@ class House:
 
 _MOUNTS = (
     Mount(destination="/proc", type="proc", source="proc", options=("nosuid", "noexec", "nodev")),
-    Mount(destination="/dev", type="tmpfs", source="tmpfs", options=("nosuid", "strictatime", "mode=755", "size=65536k")),
+    Mount(
+        destination="/dev", type="tmpfs", source="tmpfs", options=("nosuid", "strictatime", "mode=755", "size=65536k")
+    ),
     Mount(
         destination="/dev/pts",
         type="devpts",
@@ -106,7 +108,7 @@ _MOUNTS = (
     Mount(destination="/sys/fs/cgroup", type="cgroup", source="cgroup", options=("ro", "nosuid", "noexec", "nodev")),
     Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
     Mount(
-        destination="/dev/shm",  # noqa: S108 - the container's
+        destination="/dev/shm",
         type="tmpfs",
         source="shm",
         options=("nosuid", "noexec", "nodev", "mode=1777", "size=67108864"),

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces, procfs
+from wherry.libcontainer.cgroups import Cgroup
 from wherry.libcontainer.channel import Channel, Message
 from wherry.libcontainer.errors import BirthError, InvalidSpec, at
 from wherry.libcontainer.init import Womb
@@ -17,8 +18,9 @@ from wherry.libcontainer.plan import Plan, Stdio
 from wherry.libcontainer.validate import validate
 from wherry.linux import prctl, process
 from wherry.linux.capability import last_capability
+from wherry.oci.runtime import Spec
 
-__all__ = ("BirthError", "Child", "Plan", "Stdio", "spawn")
+__all__ = ("Beginning", "BirthError", "Child", "Plan", "Stdio", "begin", "may_get_cgroup_later", "spawn")
 
 
 @dataclass(slots=True)
@@ -47,11 +49,66 @@ class Child:
             line.close()
 
 
+class Beginning:
+    """A process that is being born: it puts its root together, while the caller does other things."""
+
+    def __init__(self, child: Child, line: Channel, womb: Womb) -> None:
+        """Take over its line."""
+        self._child = child
+        self._line = line
+        self._womb = womb
+        self._is_over = False
+
+    def give(self, cgroup: Cgroup) -> None:
+        """Hand over the cgroup that the plan says would follow; the child joins it then. Raises BirthError."""
+        try:
+            tasks = cgroup.tasks_fds
+            own = cgroupfs.open_own_groups(cgroup, self._womb.cgroup_plan)
+            try:
+                self._line.send_fds(channel.CGROUP, (*tasks, *own.values()), bytes([len(tasks)]))
+            finally:
+                for fd in own.values():
+                    os.close(fd)
+        except OSError as error:
+            raise at("error handing the cgroup over", error) from None
+
+    def finish(self) -> Child:
+        """Return once execve(2) happened, or the process waits for its start. Raises BirthError; it is gone then."""
+        try:
+            _attend(self._child, self._line, self._womb)
+        except BaseException:
+            self._is_over = True
+            self._line.close()
+            raise
+        return self._child
+
+    def abandon(self) -> None:
+        """End it after all; nothing, if it has ended."""
+        if not self._is_over:
+            self._is_over = True
+            self._line.close()
+            end(self._child)
+
+
+def may_get_cgroup_later(spec: Spec) -> bool:
+    """Whether a birth may begin before its cgroup is there, with `cgroup_follows`.
+
+    Not where a cgroup namespace is to be made in it, or mapped ids or a midwife come first, nor with hooks.
+    """
+    found = namespaces.kinds(spec)
+    return not (found.keys() & {"cgroup", "user"} or found.get("pid") or spec.hooks)
+
+
 def spawn(plan: Plan, stdio: Stdio) -> Child:
     """Make a container's first process; returns once execve(2) happened, or it waits for its start.
 
     0, 1 and 2 must be open in the caller, which must be single-threaded. Raises BirthError; nothing is left then.
     """
+    return begin(plan, stdio).finish()
+
+
+def begin(plan: Plan, stdio: Stdio) -> Beginning:
+    """The same, but return as soon as the process is there. Raises BirthError; nothing is left then."""
     try:
         validate(plan.spec, has_netns=plan.netns_fd is not None)
     except InvalidSpec as error:
@@ -62,10 +119,8 @@ def spawn(plan: Plan, stdio: Stdio) -> Child:
         opened.callback(theirs.close)
         womb = _prepare(plan, stdio, theirs, opened)
         child = _deliver(womb, ours)
-        theirs.close()
-        _attend(child, ours, womb)
         undo.pop_all()
-        return child
+        return Beginning(child, ours, womb)
 
 
 def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb:
@@ -76,7 +131,7 @@ def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb
     cgroup_plan = None
     if any(mount.type in ("cgroup", "cgroup2") for mount in plan.spec.mounts):
         cgroup_plan = cgroups.mount_plan()
-        if not (layout.late & namespaces.FLAGS["cgroup"]):
+        if not (layout.late & namespaces.FLAGS["cgroup"] or plan.cgroup_follows):
             own = cgroupfs.open_own_groups(plan.cgroup, cgroup_plan)
             _close_later(own, undo)
     host_devices: dict[str, int] = {}
@@ -103,7 +158,7 @@ def _close_later(fds: dict[str, int], undo: ExitStack) -> None:
 
 def _deliver(womb: Womb, ours: Channel) -> Child:
     """Clone the process, and give it the id maps that only its parent may write."""
-    cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else None
+    cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else womb.plan.clone_fd
     if womb.layout.needs_midwife:
         child = _by_midwife(womb, ours, cgroup_fd)
     else:

@@ -10,12 +10,12 @@ from wherry.linux import mount as kernel
 from wherry.oci.runtime import Mount
 
 
-def open_own_groups(cgroup: cgroups.Cgroup | None, plan: cgroups.MountPlan) -> dict[str, int]:
+def open_own_groups(cgroup: cgroups.Cgroup | None, plan: cgroups.MountPlan | None) -> dict[str, int]:
     """Of each v1 tree just the container's own group, as a detached mount: what it sees without a cgroup namespace.
 
     To be called where the trees are mounted. Raises BirthError.
     """
-    if cgroup is None or plan.version == 2:
+    if cgroup is None or plan is None or plan.version == 2:
         return {}
     found: dict[str, int] = {}
     try:

@@ -12,8 +12,10 @@ from wherry.libcontainer.errors import BirthError
 EXECUTING, WAITING, FAILED, WARNING, TERMINAL, LIMITS, HOOKS, BORN = range(8)
 # To the child.
 GO = b"go"
+CGROUP = 8
 
 _BYTES_MAX = 65536
+_FDS_MAX = 253
 _TEXT_MAX = 16384
 _FAILURE = struct.Struct("iB")
 _INT = struct.Struct("i")
@@ -21,11 +23,16 @@ _INT = struct.Struct("i")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: its kind, its payload, a descriptor that came with it."""
+    """One message: its kind, its payload, the descriptors that came with it."""
 
     kind: int
     data: bytes = b""
-    fd: int | None = None
+    fds: tuple[int, ...] = ()
+
+    @property
+    def fd(self) -> int | None:
+        """The only descriptor, when there is one."""
+        return self.fds[0] if self.fds else None
 
 
 class Channel:
@@ -57,9 +64,14 @@ class Channel:
 
     def send_fd(self, kind: int, fd: int) -> None:
         """Send a message with a descriptor; sockets only. Raises OSError."""
+        self.send_fds(kind, (fd,))
+
+    def send_fds(self, kind: int, fds: tuple[int, ...], data: bytes = b"") -> None:
+        """Send a message with descriptors, at most 253; sockets only. Raises OSError."""
         line = _socket.socket(fileno=self._writing)
+        rights = struct.pack(f"{len(fds)}i", *fds)
         try:
-            line.sendmsg([bytes([kind])], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _INT.pack(fd))])
+            line.sendmsg([bytes([kind]) + data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
         finally:
             line.detach()
 
@@ -67,13 +79,14 @@ class Channel:
         """The next message; None at the end. Sockets only. Raises OSError."""
         line = _socket.socket(fileno=self._reading)
         try:
-            data, ancillary, _, _ = line.recvmsg(_BYTES_MAX, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+            space = _socket.CMSG_SPACE(_FDS_MAX * _INT.size)
+            data, ancillary, _, _ = line.recvmsg(_BYTES_MAX, space, _socket.MSG_CMSG_CLOEXEC)
         finally:
             line.detach()
         if not data:
             return None
-        fd = int(_INT.unpack(ancillary[0][2])[0]) if ancillary else None
-        return Message(data[0], data[1:], fd)
+        fds = tuple(fd for (fd,) in _INT.iter_unpack(ancillary[0][2])) if ancillary else ()
+        return Message(data[0], data[1:], fds)
 
     def go(self) -> None:
         """Let the other end go on. Raises OSError."""

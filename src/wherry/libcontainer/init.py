@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from wherry.libcontainer import (
     cgroupfs,
+    cgroups,
     channel,
     devices,
     execution,
@@ -164,6 +165,8 @@ def _build_root(womb: Womb) -> list[int]:
 def _mount_all(womb: Womb) -> list[int]:
     root_fd, late = womb.plan.rootfs_fd, []
     descriptors = _pair_up(womb.plan)
+    own_groups = womb.own_groups
+    has_cgroup = not womb.plan.cgroup_follows
     for place, mount in enumerate(womb.plan.spec.mounts):
         if place in descriptors:
             rootfs.place(root_fd, mount, descriptors[place])
@@ -171,12 +174,27 @@ def _mount_all(womb: Womb) -> list[int]:
         if not is_made_inside(mount):
             raise BirthError("mount", 22, mount.destination, f"no descriptor came for the mount on {mount.destination}")
         if mount.type in ("cgroup", "cgroup2") and womb.cgroup_plan is not None:
-            sealed = cgroupfs.mount_cgroups(root_fd, mount, womb.cgroup_plan, womb.own_groups)
+            if not has_cgroup:
+                own_groups, has_cgroup = _take_cgroup(womb), True
+            sealed = cgroupfs.mount_cgroups(root_fd, mount, womb.cgroup_plan, own_groups)
         else:
             sealed = inside.mount_inside(root_fd, mount, womb.linux.mount_label)
         if sealed is not None:
             late.append(sealed)
+    if not has_cgroup:
+        _take_cgroup(womb)
     return late
+
+
+def _take_cgroup(womb: Womb) -> dict[str, int]:
+    """Wait for the cgroup that follows and join it; the container's own group of each tree comes back."""
+    message = womb.channel.receive()
+    if message is None or message.kind != channel.CGROUP:
+        os._exit(1)
+    count = message.data[0]
+    cgroups.join_by_tasks(message.fds[:count])
+    shown = womb.cgroup_plan.shown if womb.cgroup_plan else ()
+    return dict(zip((tree.name for tree in shown), message.fds[count:], strict=True))
 
 
 def _pair_up(plan: Plan) -> dict[int, int]:

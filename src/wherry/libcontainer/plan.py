@@ -20,7 +20,8 @@ class Plan:
     """Everything of the host is open already: nothing here is looked up by path in a host mount namespace.
 
     `rootfs_fd` is a detached mount. `mounts` are (destination, detached mount), moved in where that destination
-    stands in `spec.mounts`; all other mounts there are made inside. `cgroup` is made and limited by the caller.
+    stands in `spec.mounts`; all other mounts there are made inside. `cgroup` is made and limited by the caller;
+    with `cgroup_follows` it is given after the birth has begun, and `clone_fd` is its part to be born in, if any.
     `seccomp_program` is BPF, empty for none; `seccomp_flags` are seccomp(2)'s.
 
     `wait_for_start` holds the process back right before execution, until `Child.release`, or when `start_fds` (the
@@ -34,6 +35,8 @@ class Plan:
     mounts: tuple[tuple[str, int], ...] = ()
     netns_fd: int | None = None
     cgroup: Cgroup | None = None
+    cgroup_follows: bool = False
+    clone_fd: int | None = None
     seccomp_program: bytes = b""
     seccomp_flags: int = 0
     wait_for_start: bool = False

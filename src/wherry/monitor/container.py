@@ -1,15 +1,13 @@
-"""The container as its monitor holds it: born here, or found again after another monitor's death."""
+"""The container as its monitor holds it, and how one is found again after another monitor's death."""
 
 import os
-import time
 
 from msgspec import Struct
 
-from wherry.libcontainer import birth, cgroups
-from wherry.linux import process, terminal
+from wherry.libcontainer import cgroups
+from wherry.linux import process
 from wherry.monitor import identity, rundir
-from wherry.monitor.messages import Alive, Plan
-from wherry.monitor.stdio import open_stdio
+from wherry.monitor.messages import Alive
 from wherry.monitor.streams import Ends
 
 UNKNOWN = 255
@@ -26,36 +24,6 @@ class Container(Struct):
     started_ns: int
     start_ticks: int
     status_fd: int = -1
-
-
-class BirthPlace(Struct, frozen=True):
-    """Descriptors that go into a new container, closed when it is born."""
-
-    rootfs: int
-    mounts: tuple[tuple[str, int], ...]
-    netns: int | None
-
-    def close(self) -> None:
-        """Close them."""
-        for fd in (self.rootfs, *(fd for _, fd in self.mounts), self.netns):
-            if fd is not None:
-                os.close(fd)
-
-
-def make(directory: int, plan: Plan, place: BirthPlace) -> Container:
-    """Make the container's cgroup, streams and first process.
-
-    Raises BirthError, OSError, ValueError; nothing is left behind then.
-    """
-    try:
-        cgroup = _make_cgroup(plan)
-        try:
-            return _spawn(directory, plan, place, cgroup)
-        except BaseException:
-            remove_cgroup(cgroup)
-            raise
-    finally:
-        place.close()
 
 
 def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
@@ -116,46 +84,6 @@ def remove_cgroup(cgroup: cgroups.Cgroup | None) -> None:
         pass
     finally:
         cgroup.close()
-
-
-def _make_cgroup(plan: Plan) -> cgroups.Cgroup | None:
-    linux = plan.spec.linux
-    if not linux or not linux.cgroups_path:
-        return None
-    cgroup = cgroups.create(linux.cgroups_path, plan.id)
-    try:
-        if linux.resources:
-            cgroup.apply(linux.resources)
-    except BaseException:
-        remove_cgroup(cgroup)
-        raise
-    return cgroup
-
-
-def _spawn(directory: int, plan: Plan, place: BirthPlace, cgroup: cgroups.Cgroup | None) -> Container:
-    described = plan.spec.process
-    has_terminal = bool(described and described.terminal)
-    with open_stdio(terminal=has_terminal, open_stdin=plan.open_stdin, outlive=True) as streams:
-        child = birth.spawn(
-            birth.Plan(
-                id=plan.id,
-                spec=plan.spec,
-                rootfs_fd=place.rootfs,
-                mounts=place.mounts,
-                netns_fd=place.netns,
-                cgroup=cgroup,
-                seccomp_program=plan.seccomp,
-                seccomp_flags=plan.seccomp_flags,
-            ),
-            streams.child,
-        )
-        ends = streams.take(child.terminal)
-    ticks = identity.start_ticks(child.pid) or 0
-    container = Container(child.pid, child.pidfd, ends, cgroup, time.time_ns(), ticks)
-    if child.terminal is not None and any(plan.terminal_size):
-        terminal.set_size(child.terminal, height=plan.terminal_size[0], width=plan.terminal_size[1])
-    remember(directory, container)
-    return container
 
 
 def _reopen(pid: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ import msgspec
 
 from wherry.monitor import container as containers
 from wherry.monitor import rundir, wire
-from wherry.monitor.container import BirthPlace
+from wherry.monitor.delivery import BirthPlace, Delivery
 from wherry.monitor.logfile import LogFile
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.messages import LogPlan, Refused, Start, TakeOver, write
@@ -56,10 +56,14 @@ def _start(request: Start, connection: socket.socket, fds: list[int]) -> Monitor
     mounts = tuple((destination, next(take)) for destination in request.mounts)
     place = BirthPlace(rootfs, mounts, next(take) if request.netns else None)
     sessions = tuple((socket.socket(fileno=next(take)), session) for session in request.sessions)
-    monitor = Monitor(directory, plan, listener=rundir.listen(directory), held=tuple(take))
-    log = _open_log(monitor, directory, log_directory, plan.log)
-    rundir.save(directory, rundir.PLAN, plan)
-    monitor.watch(containers.make(directory, plan, place), log, sessions)
+    with Delivery(plan, place) as delivery:
+        # Before anything of the user's runs: whoever finds it without a monitor needs this.
+        rundir.save(directory, rundir.PLAN, plan)
+        delivery.give_cgroup()
+        monitor = Monitor(directory, plan, listener=rundir.listen(directory), held=tuple(take))
+        log = _open_log(monitor, directory, log_directory, plan.log)
+        container = delivery.finish(directory)
+    monitor.watch(container, log, sessions)
     monitor.serve(connection)
     return monitor
 

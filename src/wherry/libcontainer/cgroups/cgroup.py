@@ -27,9 +27,9 @@ _BACK_OFF_LAST_SECONDS = 0.02
 
 
 class Cgroup(ABC):
-    """A cgroup that exists, held by descriptors, so that it is usable from any mount namespace.
+    """A cgroup that exists. Each directory is opened when it is first needed.
 
-    Not for use by two threads at once. All verbs raise CgroupError.
+    For one mount namespace, and not for use by two threads at once. All verbs raise CgroupError.
     """
 
     version: int
@@ -39,12 +39,6 @@ class Cgroup(ABC):
         self.path = path
         self.directories = directories
         self._fds: dict[str, int] = {}
-        try:
-            for directory in dict.fromkeys(directories.values()):
-                self._fds[directory] = paths.open_directory(directory)
-        except OSError:
-            self.close()
-            raise
 
     @property
     @abstractmethod
@@ -54,6 +48,11 @@ class Cgroup(ABC):
     @abstractmethod
     def join_self(self) -> None:
         """Move the calling, single-threaded process into the v1 groups; nothing to do on v2."""
+
+    @property
+    def tasks_fds(self) -> tuple[int, ...]:
+        """What `join_by_tasks` takes: empty on v2."""
+        return ()
 
     @abstractmethod
     def add(self, pid: int) -> None:
@@ -138,7 +137,7 @@ class Cgroup(ABC):
         """Remove it with all below it; its processes must be dead or dying, which is waited for."""
         deadline = time.monotonic() + timeout_seconds
         pause = _BACK_OFF_FIRST_SECONDS
-        left_over = list(self._fds)
+        left_over = list(dict.fromkeys(self.directories.values()))
         while left_over := [directory for directory in left_over if not paths.remove(directory)]:
             left = deadline - time.monotonic()
             if left <= 0 or not self.wait_until_empty(left):
@@ -166,7 +165,13 @@ class Cgroup(ABC):
         directory = self.directories.get(controller)
         if directory is None:
             raise CgroupError(errno.ENOENT, self._why_missing(controller))
-        return self._fds[directory]
+        fd = self._fds.get(directory)
+        if fd is None:
+            try:
+                fd = self._fds[directory] = paths.open_directory(directory)
+            except OSError as error:
+                raise because(error, f"open cgroup {directory}") from None
+        return fd
 
     @property
     @abstractmethod

@@ -5,7 +5,9 @@ import errno
 import os
 from collections.abc import Iterator
 
-from wherry.libcontainer.cgroups.errors import LimitError, because
+from wherry.libcontainer.cgroups.errors import CgroupError, LimitError, because
+
+_FILE_BYTES = 4096
 
 
 def clean(cgroups_path: str, container_id: str = "") -> str:
@@ -39,6 +41,34 @@ def make(directory: str) -> bool:
     return True
 
 
+def make_leaf(directory: str) -> bool:
+    """Make a cgroup whose parent is there; False when it was there, or its parent was not. Raises CgroupError."""
+    try:
+        return make(directory)
+    except CgroupError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+
+
+def read(file: str) -> bytes:
+    """A short file of a cgroup. Raises OSError."""
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _FILE_BYTES)
+    finally:
+        os.close(fd)
+
+
+def write(file: str, text: bytes) -> None:
+    """Put a text into one, whole, as the kernel wants it. Raises OSError."""
+    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)
+
+
 def open_directory(directory: str) -> int:
     """A descriptor of a cgroup's directory, for openat(2) and CLONE_INTO_CGROUP. Raises OSError."""
     return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -57,6 +87,9 @@ def leaves_first(directory: str) -> list[str]:
 
 def remove(directory: str) -> bool:
     """Remove a cgroup and those below it; False when a process is still in one. Raises CgroupError."""
+    with contextlib.suppress(OSError):  # mostly there is nothing below it
+        os.rmdir(directory)
+        return True
     for each in leaves_first(directory):
         try:
             os.rmdir(each)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import time
+from collections.abc import Iterable
 
 from wherry.libcontainer.cgroups import devices as device_lists
 from wherry.libcontainer.cgroups import paths
@@ -35,39 +36,40 @@ class CgroupV1(Cgroup):
 
     def __init__(self, path: str, directories: dict[str, str]) -> None:
         super().__init__(path, directories)
-        self._tasks: dict[str, int] = {}
-        try:
-            for directory in self._fds:
-                if directory != directories.get(UNIFIED):
-                    self._tasks[directory] = os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError as error:
-            self.close()
-            raise because(error, f"open tasks of cgroup {path}") from None
+        self._tasks: tuple[int, ...] = ()
 
     @property
     def clone_fd(self) -> int | None:
         """The directory in the v2 tree of a hybrid host, where systemd finds out who lives in which unit."""
-        unified = self.directories.get(UNIFIED)
-        return None if unified is None else self._fds[unified]
+        return self.directory_fd(UNIFIED) if UNIFIED in self.directories else None
 
     def join_self(self) -> None:
-        """Move the calling, single-threaded process into every v1 group: 0.02 ms for each.
+        """Move the calling, single-threaded process into every v1 group: see `join_by_tasks`."""
+        join_by_tasks(self.tasks_fds)
 
-        Writing `0` to `tasks` moves one thread without the lock that writing to `cgroup.procs` waits for (an RCU
-        grace period, 6 to 20 ms after a pause). The files were opened by the parent, as a child in a new user
-        namespace could not.
-        """
-        for directory, fd in self._tasks.items():
-            try:
-                os.write(fd, b"0")
-            except OSError as error:
-                raise because(error, f"join cgroup {directory}") from None
+    @property
+    def tasks_fds(self) -> tuple[int, ...]:
+        """The `tasks` files, opened for writing by somebody who may."""
+        if not self._tasks:
+            v1 = dict.fromkeys(name for key, name in self.directories.items() if key != UNIFIED)
+            # One by one: should one fail, `close` finds those before it.
+            for directory in v1:
+                self._tasks += (self._open_tasks(directory),)
+        return self._tasks
+
+    def _open_tasks(self, directory: str) -> int:
+        try:
+            return os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise because(error, f"open tasks of cgroup {self.path}") from None
 
     def add(self, pid: int) -> None:
         """By cgroup.procs of every tree."""
-        for directory, fd in self._fds.items():
+        for controller, directory in self.directories.items():
             try:
-                files.write(fd, "cgroup.procs", str(pid))
+                files.write(self.directory_fd(controller), "cgroup.procs", str(pid))
+            except CgroupError:
+                raise
             except OSError as error:
                 raise because(error, f"move process {pid} to cgroup {directory}") from None
 
@@ -111,8 +113,8 @@ class CgroupV1(Cgroup):
 
     def close(self) -> None:
         """Let go of the descriptors, those of the tasks files too."""
-        while self._tasks:
-            os.close(self._tasks.popitem()[1])
+        _close_all(self._tasks)
+        self._tasks = ()
         super().close()
 
     @property
@@ -164,21 +166,78 @@ class CgroupV1(Cgroup):
         return False
 
 
+def join_by_tasks(fds: Iterable[int]) -> None:
+    """Move the calling, single-threaded process into v1 groups by their `tasks` files: 0.02 ms for each.
+
+    Writing `0` to `tasks` moves one thread without the lock that writing to `cgroup.procs` waits for (an RCU grace
+    period, 6 to 20 ms after a pause). The files are opened by the parent, as a child in a new user namespace could
+    not. Raises CgroupError.
+    """
+    for fd in fds:
+        try:
+            os.write(fd, b"0")
+        except OSError as error:
+            raise because(error, "join cgroup") from None
+
+
+class Beginning:
+    """A cgroup of which only the part in a hybrid host's v2 tree is there, for a process to be born in."""
+
+    def __init__(self, trees: tuple[Hierarchy, ...], path: str) -> None:
+        """Make that part. Raises CgroupError."""
+        self._trees = trees
+        self._path = path
+        self._is_new = True
+        self._undo = contextlib.ExitStack()
+        self.clone_fd: int | None = None
+        try:
+            for tree in trees:
+                if tree.version == 2:
+                    self._make(tree)
+                    self.clone_fd = paths.open_directory(f"{tree.directory}/{path}")
+                    self._undo.callback(os.close, self.clone_fd)
+        except OSError:
+            self.abandon()
+            raise
+
+    def finish(self) -> CgroupV1:
+        """Make the rest; nothing is left when that fails. Raises CgroupError, EBUSY when there are processes in it."""
+        with self._undo as undo:
+            for tree in self._trees:
+                if tree.version == 1:
+                    self._make(tree)
+            found = {name: f"{tree.directory}/{self._path}" for tree in self._trees for name in _names(tree)}
+            cgroup = CgroupV1(self._path, found)
+            undo.callback(cgroup.close)
+            if not self._is_new and (pids := cgroup.pids()):
+                raise CgroupError(errno.EBUSY, f"container's cgroup is not empty: {len(pids)} process(es) found")
+            if self.clone_fd is not None:
+                os.close(self.clone_fd)
+            undo.pop_all()
+            return cgroup
+
+    def abandon(self) -> None:
+        """Remove what was made."""
+        self._undo.close()
+
+    def _make(self, tree: Hierarchy) -> None:
+        directory = f"{tree.directory}/{self._path}"
+        is_cpuset, is_new = "cpuset" in tree.controllers, True
+        if is_cpuset or not paths.make_leaf(directory):
+            for step in paths.steps(tree.directory, self._path):
+                is_new = paths.make(step)
+                if is_new:
+                    self._undo.callback(paths.remove, step)
+                if is_cpuset:
+                    _fill_cpuset(step, is_new=is_new)
+            self._is_new &= is_new
+        else:
+            self._undo.callback(paths.remove, directory)
+
+
 def create(trees: tuple[Hierarchy, ...], path: str) -> CgroupV1:
     """Make the directories, or take them when they are there without a process. Raises CgroupError."""
-    with contextlib.ExitStack() as undo:
-        for tree in trees:
-            for directory in paths.steps(tree.directory, path):
-                if paths.make(directory):
-                    undo.callback(paths.remove, directory)
-                if "cpuset" in tree.controllers:
-                    _fill_cpuset(directory)
-        cgroup = CgroupV1(path, directories(trees, path))
-        undo.callback(cgroup.close)
-        if cgroup.pids():
-            raise CgroupError(errno.EBUSY, f"container's cgroup is not empty: {len(cgroup.pids())} process(es) found")
-        undo.pop_all()
-        return cgroup
+    return Beginning(trees, path).finish()
 
 
 def directories(trees: tuple[Hierarchy, ...], path: str) -> dict[str, str]:
@@ -186,19 +245,26 @@ def directories(trees: tuple[Hierarchy, ...], path: str) -> dict[str, str]:
     return {
         controller: f"{tree.directory}/{path}"
         for tree in trees
-        for controller in tree.controllers or (UNIFIED,)
+        for controller in _names(tree)
         if os.path.isdir(f"{tree.directory}/{path}")
     }
 
 
-def _fill_cpuset(directory: str) -> None:
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _names(tree: Hierarchy) -> tuple[str, ...]:
+    return tree.controllers or (UNIFIED,)
+
+
+def _fill_cpuset(directory: str, *, is_new: bool) -> None:
     """Copy cpus and mems down: new groups have none (cgroup.clone_children is 0), and joining one is ENOSPC."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         try:
-            with open(f"{directory}/{name}", "r+b", buffering=0) as own:
-                if own.read().strip():
-                    continue
-                with open(f"{directory}/../{name}", "rb") as parents:
-                    own.write(parents.read())
+            if not is_new and paths.read(f"{directory}/{name}").strip():
+                continue
+            paths.write(f"{directory}/{name}", paths.read(f"{directory}/../{name}"))
         except OSError as error:
             raise because(error, f"copy {name} from the parent to cgroup {directory}") from None
