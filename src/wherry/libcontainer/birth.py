@@ -16,7 +16,7 @@ from wherry.libcontainer.errors import BirthError, InvalidSpec, at
 from wherry.libcontainer.init import Womb
 from wherry.libcontainer.plan import Plan, Stdio
 from wherry.libcontainer.validate import validate
-from wherry.linux import prctl, process
+from wherry.linux import prctl, process, signals
 from wherry.linux.capability import last_capability
 from wherry.oci.runtime import Spec
 
@@ -126,6 +126,7 @@ def begin(plan: Plan, stdio: Stdio) -> Beginning:
 def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb:
     """Open what only the host's side can open."""
     last_capability()  # asked once here, remembered by every child
+    signals.ignored()
     layout = namespaces.lay_out(plan.spec, plan.netns_fd, undo)
     own: dict[str, int] = {}
     cgroup_plan = None

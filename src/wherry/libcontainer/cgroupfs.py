@@ -5,7 +5,6 @@ import os
 from wherry.libcontainer import cgroups, rootfs
 from wherry.libcontainer.errors import at
 from wherry.libcontainer.options import Options, parse_options
-from wherry.linux import files
 from wherry.linux import mount as kernel
 from wherry.oci.runtime import Mount
 
@@ -22,7 +21,6 @@ def open_own_groups(cgroup: cgroups.Cgroup | None, plan: cgroups.MountPlan | Non
         for tree in plan.shown:
             fd = kernel.open_tree("", dir_fd=cgroup.directory_fd(tree.controller))
             found[tree.name] = fd
-            kernel.mount_setattr("", dir_fd=fd, propagation=kernel.MS_PRIVATE)
     except OSError as error:
         for fd in found.values():
             os.close(fd)
@@ -52,14 +50,14 @@ def _mount_trees(
 ) -> int | None:
     base = kernel.detached("tmpfs", (("mode", "755"),), options.attributes & ~kernel.MOUNT_ATTR_RDONLY)
     rootfs.place(root_fd, mount, base)
+    # A file system of our own that nobody else has seen: there is nothing in it that could lead elsewhere.
     for tree in plan.shown:
         fd = _tree(tree, options, own)
-        target = files.make_directory_inside(base, tree.name)
-        kernel.move_mount(fd, "", dir_fd=target)
-        os.close(target)
+        os.mkdir(tree.name, 0o755, dir_fd=base)
+        kernel.move_mount(fd, tree.name, dir_fd=base)
         os.close(fd)
-    for name, target_name in plan.links:
-        files.make_symlink_inside(base, name, target_name)
+    for name, target in plan.links:
+        os.symlink(target, name, dir_fd=base)
     if options.is_readonly:
         return base
     os.close(base)
@@ -69,7 +67,7 @@ def _mount_trees(
 def _tree(tree: cgroups.Shown, options: Options, own: dict[str, int]) -> int:
     if tree.name in own:
         fd = own[tree.name]
-        kernel.mount_setattr("", dir_fd=fd, attributes=options.attributes)
+        kernel.mount_setattr("", dir_fd=fd, attributes=options.attributes, propagation=kernel.MS_PRIVATE)
         return fd
     words = (word.partition("=") for word in tree.options.split(","))
     data = tuple((key, value if equals else None) for key, equals, value in words)

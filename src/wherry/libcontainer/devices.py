@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 from wherry.libcontainer.errors import BirthError, at
 from wherry.linux import files, terminal
@@ -25,10 +26,10 @@ DEFAULTS: tuple[Device, ...] = tuple(
 )
 
 _LINKS = (
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
 )
 _KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 _UNIX98_PTY_SLAVE_MAJORS = range(136, 144)
@@ -69,26 +70,29 @@ def open_host_devices(devices: Iterable[Device]) -> dict[str, int]:
 
 def make_devices(root_fd: int, devices: Iterable[Device], host: Mapping[str, int]) -> None:
     """Make each node, or bind the host's. One that is there already must be that device. Raises BirthError."""
-    for device in devices:
-        try:
-            if device.path in host:
-                _bind(root_fd, device, host[device.path])
-            else:
-                _make(root_fd, device)
-        except OSError as error:
-            raise at(f'error creating device nodes: mknod "{device.path}"', error, device.path) from None
+    with _Directory(root_fd) as directory:
+        for device in devices:
+            try:
+                if device.path in host:
+                    _bind(root_fd, device, host[device.path])
+                else:
+                    _make(directory, device)
+            except OSError as error:
+                raise at(f'error creating device nodes: mknod "{device.path}"', error, device.path) from None
 
 
 def make_links(root_fd: int) -> None:
     """/dev/fd and its kind, /dev/core where there is a kcore, and /dev/ptmx. Raises BirthError."""
-    core = (("/dev/core", "/proc/kcore"),) if os.path.exists("/proc/kcore") else ()
+    core = (("core", "/proc/kcore"),) if os.path.exists("/proc/kcore") else ()
     try:
-        for path, target in (*_LINKS, *core):
-            try:
-                files.make_symlink_inside(root_fd, path, target)
-            except FileExistsError:
-                continue
-        _link_ptmx(root_fd)
+        directory = files.make_directory_inside(root_fd, "/dev")
+        try:
+            for name, target in (*_LINKS, *core):
+                with contextlib.suppress(FileExistsError):
+                    os.symlink(target, name, dir_fd=directory)
+            _link_ptmx(directory)
+        finally:
+            os.close(directory)
     except OSError as error:
         raise at("error creating device links", error) from None
 
@@ -137,18 +141,42 @@ def _open_console(root_fd: int) -> int:
     return fd
 
 
-def _make(root_fd: int, device: Device) -> None:
+class _Directory:
+    """The directory that the last device was made in, kept open for the next one."""
+
+    def __init__(self, root_fd: int) -> None:
+        self.root_fd = root_fd
+        self._path = b""
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def open(self, path: bytes) -> int:
+        """Open it inside the root, made where it is missing. Raises OSError."""
+        if self._fd < 0 or path != self._path:
+            fd = files.make_directory_inside(self.root_fd, path)
+            self.__exit__()
+            self._fd, self._path = fd, path
+        return self._fd
+
+
+def _make(directory: _Directory, device: Device) -> None:
     kind = _KINDS[device.type]
     mode = kind | (0o666 if device.file_mode is None else device.file_mode)
     number = 0 if kind == stat.S_IFIFO else os.makedev(device.major, device.minor)
+    parent, _, name = os.fsencode(device.path).rstrip(b"/").rpartition(b"/")
     try:
-        fd = files.make_node_inside(root_fd, device.path, mode, number)
+        os.mknod(name, mode, number, dir_fd=directory.open(parent))
     except FileExistsError:
-        _check(files.open_inside(root_fd, device.path, os.O_PATH | os.O_NOFOLLOW), kind, number)
+        _check(files.open_inside(directory.root_fd, device.path, os.O_PATH | os.O_NOFOLLOW), kind, number)
         return
     if device.uid or device.gid:
-        files.change_owner(fd, device.uid or 0, device.gid or 0)
-    os.close(fd)
+        os.chown(name, device.uid or 0, device.gid or 0, dir_fd=directory.open(parent), follow_symlinks=False)
 
 
 def _check(fd: int, kind: int, number: int) -> None:
@@ -177,11 +205,7 @@ def _open_host_device(device: Device) -> int:
     return fd
 
 
-def _link_ptmx(root_fd: int) -> None:
-    directory = files.make_directory_inside(root_fd, "/dev")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink("ptmx", dir_fd=directory)
-        os.symlink("pts/ptmx", "ptmx", dir_fd=directory)
-    finally:
-        os.close(directory)
+def _link_ptmx(directory: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("ptmx", dir_fd=directory)
+    os.symlink("pts/ptmx", "ptmx", dir_fd=directory)

@@ -72,6 +72,7 @@ def enter(  # noqa: PLR0913 - all of it is needed, and most has a default
     except (InvalidSpec, OSError) as error:
         raise at("", error) from None
     last_capability()
+    signals.ignored()
     with ExitStack() as undo:
         ours, theirs = channel.pair()
         undo.callback(ours.close)
@@ -150,8 +151,8 @@ def _go_in(visit: _Visit) -> NoReturn:
         if visit.cgroup is not None:
             visit.cgroup.join_self()
         _prepare(visit)
-        root_fd = os.open("/", os.O_PATH | os.O_CLOEXEC)
-        variables = program.environment(visit.process, identity.home_directory(root_fd, visit.process.user.uid))
+        root_fd, uid = os.open("/", os.O_PATH | os.O_CLOEXEC), visit.process.user.uid
+        variables = program.environment(visit.process, lambda: identity.home_directory(root_fd, uid))
         _wire(visit, root_fd)
         execution.close_all_but(visit.channel.fds, preserve_fds=visit.preserve_fds)
         _set_limits(visit)

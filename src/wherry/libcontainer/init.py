@@ -251,7 +251,7 @@ def _finish_root(womb: Womb, proc_fd: int, late: list[int]) -> None:
 
 def _execute(womb: Womb, proc_fd: int, peer: int | None) -> None:
     plan, spec, line = womb.plan, womb.process, womb.channel
-    variables = program.environment(spec, identity.home_directory(plan.rootfs_fd, spec.user.uid))
+    variables = program.environment(spec, lambda: identity.home_directory(plan.rootfs_fd, spec.user.uid))
     identity.set_labels(proc_fd, spec)
     execution.wire(
         womb.stdio if peer is None else Stdio(stdin=peer, stdout=peer, stderr=peer), preserve_fds=plan.preserve_fds

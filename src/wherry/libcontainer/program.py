@@ -3,12 +3,13 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from wherry.libcontainer.errors import BirthError, reason
 from wherry.oci.runtime import Process
 
 
-def environment(process: Process, home: str) -> dict[str, str]:
+def environment(process: Process, home: Callable[[], str]) -> dict[str, str]:
     """The spec's variables, the last of a name winning, and HOME when it does not say. Raises BirthError."""
     found: dict[str, str] = {}
     for entry in process.env:
@@ -17,7 +18,7 @@ def environment(process: Process, home: str) -> dict[str, str]:
             raise BirthError("env", errno.EINVAL, entry, f'invalid environment variable: "{entry}"')
         found[name] = value
     if not found.get("HOME"):
-        found["HOME"] = home
+        found["HOME"] = home()
     return found
 
 

@@ -90,26 +90,6 @@ def make_file_inside(root_fd: int, path: str | bytes, *, mode: int = 0o644, syml
     raise OSError(errno.ELOOP, f"too many dangling symlinks at {os.fsdecode(path)}")
 
 
-def make_node_inside(root_fd: int, path: str | bytes, mode: int, device: int = 0) -> int:
-    """mknod(2) at a path inside a root, directories included, and open it (O_PATH). Raises FileExistsError, OSError."""
-    parent, _, name = os.fsencode(path).rstrip(b"/").rpartition(b"/")
-    directory = make_directory_inside(root_fd, parent)
-    try:
-        return _make_entry(directory, name, mode, device)
-    finally:
-        os.close(directory)
-
-
-def make_symlink_inside(root_fd: int, path: str | bytes, target: str | bytes) -> None:
-    """symlink(2) at a path inside a root, directories included. Raises FileExistsError, OSError."""
-    parent, _, name = os.fsencode(path).rstrip(b"/").rpartition(b"/")
-    directory = make_directory_inside(root_fd, parent)
-    try:
-        os.symlink(os.fsencode(target), name, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
 def filesystem_type(fd: int) -> int:
     """fstatfs(2): the magic number of the file system behind a descriptor. Raises OSError."""
     record = _Statfs()

@@ -39,6 +39,11 @@ def encode(path: PathText) -> bytes | None:
     return None if path is None else os.fsencode(path)
 
 
+def address_of(data: bytearray) -> int:
+    """Where bytes lie; good until they are resized. Unlike an array of ctypes' this makes no new type."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))
+
+
 def checked(result: int, call: str, subject: object = "") -> int:
     """The result, or OSError saying which call failed on what."""
     if result < 0:

@@ -3,7 +3,7 @@
 import ctypes
 import os
 
-from wherry.linux.libc import checked, declare
+from wherry.linux.libc import declare, failure
 
 CLONE_NEWTIME = 0x80
 CLONE_NEWNS = 0x20000
@@ -32,12 +32,14 @@ _setns = declare("setns", ctypes.c_int, ctypes.c_int)
 
 def unshare(flags: int) -> None:
     """unshare(2). Raises OSError."""
-    checked(_unshare(flags), "unshare", describe(flags))
+    if _unshare(flags) < 0:
+        raise failure(ctypes.get_errno(), "unshare", describe(flags))
 
 
 def setns(fd: int, flags: int = 0) -> None:
     """setns(2): a namespace's descriptor, or a pidfd and all the kinds to join of that process. Raises OSError."""
-    checked(_setns(fd, flags), "setns", describe(flags))
+    if _setns(fd, flags) < 0:
+        raise failure(ctypes.get_errno(), "setns", describe(flags))
 
 
 def describe(flags: int) -> str:

@@ -1,6 +1,7 @@
 """signalfd(2), and giving a program the signal dispositions it expects."""
 
 import ctypes
+import functools
 import os
 import signal
 import struct
@@ -45,12 +46,19 @@ def reset() -> None:
 
     Python itself ignores SIGPIPE and SIGXFSZ, and a caller such as nohup(1) may have ignored more.
     """
-    for number in range(1, signal.SIGRTMAX + 1):
-        if number in _RESERVED:
-            checked(_sigaction(number, _DEFAULT_ACTION, None, _KERNEL_SIGSET_BYTES), "rt_sigaction", number)
-        elif signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    for number in ignored():
+        checked(_sigaction(number, _DEFAULT_ACTION, None, _KERNEL_SIGSET_BYTES), "rt_sigaction", number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+@functools.cache
+def ignored() -> tuple[int, ...]:
+    """The signals that this process ignores, or may: what no later call of this process is to change.
+
+    Asked once, by the parent of those who reset them.
+    """
+    known = range(1, signal.SIGRTMAX + 1)
+    return tuple(each for each in known if each in _RESERVED or signal.getsignal(each) is signal.SIG_IGN)
 
 
 def number_of(name: str) -> int:
