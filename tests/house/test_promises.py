@@ -11,7 +11,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
-def tests_of(path):
+def functions_in(path):
     tree = ast.parse(path.read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -20,7 +20,7 @@ def tests_of(path):
 def test_each_named_test_is_there(page):
     for file, name in NAMED.findall(page.read_text()):
         assert (ROOT / file).is_file(), file
-        assert not name or name in tests_of(ROOT / file), f"{file}::{name}"
+        assert not name or name in functions_in(ROOT / file), f"{file}::{name}"
 
 
 def test_each_row_of_the_page_on_reliability_names_its_test():
