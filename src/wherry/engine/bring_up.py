@@ -1,5 +1,6 @@
 """The walk from a record to a process: network, files, root file system, plan, birth; undone backwards on error."""
 
+import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -8,7 +9,6 @@ from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
 from wherry.drivers.driver import Birth, Process, StartFailed
-from wherry.engine import rootfs
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
 from wherry.engine.joining import Joined, join
@@ -17,8 +17,10 @@ from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
 from wherry.engine.surroundings import look_around
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
+from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
 from wherry.model.state import Happening, after
+from wherry.oci.runtime import Spec
 
 # dockerd's and runc's prefix; clients match on what follows (docker CLI: exit codes 126 and 127).
 _BIRTH_FAILED = (
@@ -46,23 +48,36 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         undo.callback(joined.close)
         crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
+        state = State(status=running, started_ns=now_ns(), restart_count=container.state.restart_count)
+        expected = replace(container, attachment=joined.attachment, state=state)
+        # It becomes durable while the process is made; until that is there, memory does not say that it runs:
+        # whoever reads so must be able to end it.
+        foretold = engine.containers.foretell(container.id, expected)
         process = await _give_birth(engine, container, live, joined)
         undo.push_async_callback(_kill, engine, container, live, process)
-        # Before the record says so: whoever reads that it runs must be able to end it.
         live.process = process
         crash_point("start.process-born")
-        state = State(
-            status=running,
-            pid=process.pid,
-            started_ns=process.started_ns,
-            restart_count=container.state.restart_count,
-        )
-        container = await engine.change(
-            container.id, lambda current: replace(current, attachment=joined.attachment, state=state)
-        )
+        await foretold
+        container = await _record_birth(engine, container, expected, process)
         undo.pop_all()
     crash_point("start.recorded")
     return container
+
+
+async def _record_birth(engine: Engine, before: Container, expected: Container, process: Process) -> Container:
+    """Memory says that it runs; durable is all but the pid, which start-up can ask for, and the very moment."""
+    current = engine.containers.get(before.id)
+    assert current is not None, "nobody removes a container while it is started"
+    state = replace(expected.state, pid=process.pid, started_ns=process.started_ns)
+    born = replace(current, attachment=expected.attachment, state=state)
+    if current is before:
+        engine.containers.hold(born.id, born)
+        engine.background(engine.containers.write(born.id), name=f"note the birth of {born.id}")
+    else:
+        # Somebody changed it meanwhile, and wrote over what was foretold.
+        await engine.containers.put(born.id, born)
+    await engine.announce_change(born.id)
+    return born
 
 
 async def take_down(engine: Engine, container: Container, live: Live) -> None:
@@ -74,30 +89,36 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
 
 
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:
-    async with AsyncExitStack() as undo:
-        files = await write_files(engine, container, joined)
-        crash_point("start.files-written")
-        root_fd = await rootfs.open_root(engine, container, undo)
+    log = log_plan(container, engine.directory(container.id))
+    spec, rootfs_fd = await asyncio.to_thread(_get_ready, engine, container, joined)
+    birth = Birth(
+        id=container.id,
+        spec=spec,
+        rootfs_fd=rootfs_fd,
+        log=log,
+        netns_fd=joined.hand_over_namespace(),
+        held_fds=joined.hand_over_reservations(),
+        open_stdin=container.config.open_stdin,
+        stdin_once=container.config.stdin_once,
+        sessions=live.hand_over_sessions(),
+        terminal_size=container.host_config.console_size,
+    )
+    try:
+        return await engine.driver_of(container).start(birth)
+    except StartFailed as error:
+        kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
+        raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+
+
+def _get_ready(engine: Engine, container: Container, joined: Joined) -> tuple[Spec, int]:
+    """What asks the disk, all in one go: the spec, and the root file system's descriptor, which is the caller's."""
+    files = write_files(engine, container, joined)
+    crash_point("start.files-written")
+    with engine.storage.open(container.id) as root:
         crash_point("start.root-opened")
-        around = await look_around(engine, container, root_fd=root_fd)
-        spec = runtime_spec(container, around, await mounts_of(container, files=files, around=around))
-        birth = Birth(
-            id=container.id,
-            spec=spec,
-            rootfs_fd=os.dup(root_fd),
-            log=log_plan(container, engine.directory(container.id)),
-            netns_fd=joined.hand_over_namespace(),
-            held_fds=joined.hand_over_reservations(),
-            open_stdin=container.config.open_stdin,
-            stdin_once=container.config.stdin_once,
-            sessions=live.hand_over_sessions(),
-            terminal_size=container.host_config.console_size,
-        )
-        try:
-            return await engine.driver_of(container).start(birth)
-        except StartFailed as error:
-            kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
-            raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+        around = look_around(engine, container, root_fd=root.fd)
+        spec = runtime_spec(container, around, mounts_of(container, files=files, around=around))
+        return spec, os.dup(root.fd)
 
 
 async def _kill(engine: Engine, container: Container, live: Live, process: Process) -> None:

@@ -5,12 +5,13 @@ import shutil
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
-from wherry.engine.daemon_defaults import defaults_of, init_layer_of
+from wherry.engine.daemon_defaults import defaults_of
 from wherry.engine.defaults.capabilities import lacking
 from wherry.engine.engine import Engine
 from wherry.engine.images import find_image
@@ -31,6 +32,7 @@ from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter, NotFound, Unsupported
 from wherry.model.ids import new_id
 from wherry.model.image import Image
+from wherry.storage.initlayer import ensure_init_layer
 
 DIRECTORY_MODE = 0o710
 
@@ -120,12 +122,16 @@ def _config_of(request: CreateRequest) -> Config:
 async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:
     """Make what lies on disk: directory, snapshot, volumes; each with its undoing."""
     directory = engine.directory(container.id)
-    directory.mkdir(mode=DIRECTORY_MODE, parents=True)
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
-    crash_point("create.directory-made")
-    init_layer = await init_layer_of(engine, container.chain_id)
-    await asyncio.to_thread(engine.storage.prepare, container.id, init_layer)
+    await asyncio.to_thread(_make_directories, engine, container, directory)
     undo.callback(engine.storage.remove, container.id)
     crash_point("create.snapshot-prepared")
     container = replace(container, mounts=(*container.mounts, *volumes_from(engine, container)))
     return await provide_volumes(engine, container, undo)
+
+
+def _make_directories(engine: Engine, container: Container, directory: Path) -> None:
+    """Its own one, and its snapshot on the image's init layer. Raises EngineError, OSError."""
+    directory.mkdir(mode=DIRECTORY_MODE, parents=True)
+    crash_point("create.directory-made")
+    engine.storage.prepare(container.id, ensure_init_layer(engine.storage, container.chain_id or None))

@@ -1,12 +1,9 @@
 """The daemon's own defaults for containers, out of its settings and of what the host is."""
 
-import asyncio
-
 from wherry.engine.defaults.paths import READONLY, masked_paths
 from wherry.engine.engine import Engine
 from wherry.engine.request.normal import Defaults
 from wherry.engine.system import cgroup_version
-from wherry.storage.initlayer import ensure_init_layer
 
 
 def defaults_of(engine: Engine) -> Defaults:
@@ -22,8 +19,3 @@ def defaults_of(engine: Engine) -> Defaults:
         readonly_paths=READONLY,
         can_disable_oom_kill=cgroup_version() == 1,
     )
-
-
-async def init_layer_of(engine: Engine, chain_id: str) -> str:
-    """The snapshot that a container of this image stands on: the image with Docker's init layer on top."""
-    return await asyncio.to_thread(ensure_init_layer, engine.storage, chain_id or None)

@@ -1,6 +1,6 @@
 """A container's /etc/hosts, hostname and resolv.conf, written anew at each start."""
 
-import asyncio
+import os
 from pathlib import Path
 
 from wherry.crashpoints import crash_point
@@ -18,10 +18,10 @@ from wherry.networks.files import (
 FILE_MODE = 0o644
 
 
-async def write_files(engine: Engine, container: Container, joined: Joined) -> Path:
+def write_files(engine: Engine, container: Container, joined: Joined) -> Path:
     """Write the three files and give their directory; with another container's network they are that container's.
 
-    Raises InvalidParameter for --add-host that cannot be understood, Conflict when the other is not running.
+    Blocks. Raises InvalidParameter for --add-host that cannot be understood, Conflict when the other is not running.
     """
     owner = namespace_owner(engine, container, "network")
     if owner is not None:
@@ -32,16 +32,16 @@ async def write_files(engine: Engine, container: Container, joined: Joined) -> P
         "hostname": hostname_file(container.config.hostname),
         "resolv.conf": _resolv_conf(engine, container),
     }
-    await asyncio.to_thread(_write, directory, contents)
+    for name, text in contents.items():
+        _write(directory / name, text)
     return directory
 
 
-def _write(directory: Path, contents: dict[str, str]) -> None:
-    for name, text in contents.items():
-        path = directory / name
-        path.write_text(text)
-        crash_point("start.file-written")
-        path.chmod(FILE_MODE)
+def _write(path: Path, text: str) -> None:
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask
+        file.write(text.encode())
+    crash_point("start.file-written")
 
 
 def _hosts(engine: Engine, container: Container, joined: Joined) -> str:

@@ -1,6 +1,5 @@
 """A container's mounts at its start: its own, with the files and directories that they need on the host."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from wherry.oci.runtime import Mount
 DIRECTORY_MODE = 0o755
 
 
-async def mounts_of(container: Container, *, files: Path, around: Surroundings) -> tuple[Mount, ...]:
-    """The spec's mounts; sources that `-v` names and nobody made are made. Raises InvalidParameter."""
-    await asyncio.to_thread(_provide_sources, container.mounts)
+def mounts_of(container: Container, *, files: Path, around: Surroundings) -> tuple[Mount, ...]:
+    """The spec's mounts; sources that `-v` names and nobody made are made. Blocks. Raises InvalidParameter."""
+    _provide_sources(container.mounts)
     return mounts(
         container.host_config,
         container.mounts,

@@ -1,6 +1,5 @@
 """Looking around before a birth: users, devices, namespaces, privileges; all a spec needs beyond the record."""
 
-import asyncio
 import shutil
 
 from wherry.engine import devices
@@ -24,12 +23,8 @@ INIT_PROGRAMS = ("docker-init", "tini-static")
 HOST_SHM = "/dev/shm"  # noqa: S108 - the host's own, as --ipc=host asks for
 
 
-async def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surroundings:
-    """Everything of the host and the image that the container's spec depends on. Raises EngineError."""
-    return await asyncio.to_thread(_look, engine, container, root_fd)
-
-
-def _look(engine: Engine, container: Container, root_fd: int) -> Surroundings:
+def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surroundings:
+    """Everything of the host and the image that the container's spec depends on. Blocks. Raises EngineError."""
     config, host_config = container.config, container.host_config
     user = resolve_user(root_fd, config.user, host_config.group_add or ())
     names = capability_names(host_config)
