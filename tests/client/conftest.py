@@ -27,8 +27,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, self.rfile.read(length)))
         if self.path.endswith("_ping"):
             return self.answer(200)
+        if self.is_too_new():
+            return self.answer(400, b'{"message":"client version is too new"}')
         route = self.server.routes.get(self.path.partition("?")[0].partition("/v")[2].partition("/")[2])
         return route(self) if route else self.answer(404, b'{"message":"page not found"}')
+
+    def is_too_new(self):
+        """Whether it is asked in a version that it does not know yet, which dockerd refuses."""
+        version = self.path.removeprefix("/v").partition("/")[0]
+        return [int(part) for part in version.split(".")] > [int(part) for part in self.server.api_version.split(".")]
 
     do_GET = do_HEAD = do_POST = do_DELETE = handle_any
 

@@ -18,10 +18,24 @@ def test_the_version_is_negotiated_once_and_is_at_most_the_daemons(server, clien
     assert client.json(containers.listing()) == []
     assert client.json(containers.listing(all_states=True)) == []
     assert [path for _, path, _ in server.requests] == [
-        "/_ping",
+        "/v1.51/containers/json",  # says the daemon's version like any answer
         "/v1.41/containers/json",
         "/v1.41/containers/json?all=1",
     ]
+
+
+def test_what_changes_something_is_sent_in_a_version_that_the_daemon_knows(server, client):
+    server.api_version = "1.41"
+    server.routes["containers/x/start"] = lambda request: request.answer(204)
+    client.send(containers.start("x"))
+    assert [path for _, path, _ in server.requests] == ["/_ping", "/v1.41/containers/x/start"]
+
+
+def test_a_daemon_of_our_version_is_asked_once(server, client):
+    server.routes["containers/json"] = lambda request: request.answer(200, b"[]")
+    assert client.json(containers.listing()) == []
+    assert client.version == "1.51"
+    assert [path for _, path, _ in server.requests] == ["/v1.51/containers/json"]
 
 
 def test_all_calls_go_over_one_connection(server, client):

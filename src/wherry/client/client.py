@@ -95,7 +95,8 @@ class Pending:
 class Client:
     """One daemon, spoken to in one version of its API.
 
-    `version` fixes the version; None negotiates it with the first call (at most ours, at most the daemon's).
+    `version` fixes the version; None negotiates it with the first call (at most ours, at most the daemon's). What only
+    reads is tried in ours; for anything else the daemon is asked first.
     """
 
     def __init__(
@@ -134,7 +135,19 @@ class Client:
 
     def send(self, call: Call) -> Answer:
         """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on."""
+        if self._version is None and call.method == "GET":
+            return self._send_trying(call)
         connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+        return self.received(call, connection, head)
+
+    def _send_trying(self, call: Call) -> Answer:
+        """Send it in our newest version, which saves asking for the daemon's: it says that with every answer."""
+        connection, head = self._exchange(call, f"/v{VERSION_NEWEST}{call.target}")
+        if "api-version" in head.headers:
+            self._version = negotiate(head.headers["api-version"])
+        if head.status == 400 and self._version != VERSION_NEWEST:
+            b"".join(self._body(connection, head, call.method))
+            connection, head = self._exchange(call, f"/v{self.version}{call.target}")
         return self.received(call, connection, head)
 
     def begin(self, call: Call) -> Pending:
