@@ -1,5 +1,5 @@
 # Two commands matter: `make run` and `make test`. Both install what they need; both want root.
-.PHONY: run setup test test-guest lint bench clean root
+.PHONY: run setup test test-guest soak lint bench clean root
 
 run: setup            ## start the daemon, make a first image, run a first container
 	@scripts/first-run
@@ -14,6 +14,10 @@ test: root            ## install what the tests need, and run them all
 test-guest: root      ## the cgroup v2 tests alone, in a small virtual machine
 	@scripts/setup test
 	.venv/bin/python -m pytest -m guest $(ARGS)
+
+soak: root            ## the long versions of tests: hundreds of thousands of requests
+	@scripts/setup test
+	.venv/bin/python -m pytest -m soak $(ARGS)
 
 lint: root            ## what the tests hold too, by itself
 	@scripts/setup test

@@ -75,7 +75,27 @@ def test_keys_that_do_not_exist_are_refused(text):
         ("https://index.docker.io/v1/", "docker.io"),
         ("registry.example:5000", "registry.example:5000"),
         ("https://registry.example/v2/", "registry.example"),
+        ("user:secret@registry.example:5000/x?y#z", "registry.example:5000"),
+        ("http://[::1]:5000/", "[::1]:5000"),
     ],
 )
 def test_a_server_address_names_a_registry(address, domain):
     assert registry_domain(address) == domain
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://[", "unable to parse server address: parse \"http://[\": missing ']' in host"),
+        ("a b", 'unable to parse server address: parse "https://a b": invalid character " " in host name'),
+        ("a%20b", 'unable to parse server address: parse "https://a%20b": invalid URL escape "%20"'),
+        ("host:x", 'unable to parse server address: parse "https://host:x": invalid port ":x" after host'),
+        ("host:-1", 'unable to parse server address: parse "https://host:-1": invalid port ":-1" after host'),
+        ("\n", 'unable to parse server address: parse "https://\\n": net/url: invalid control character in URL'),
+        ("http://", 'Get "https:///v2/": http: no Host in request URL'),
+    ],
+)
+def test_an_address_that_is_none_is_refused_in_the_words_of_go(address, words):
+    with pytest.raises(InvalidParameter) as refused:
+        registry_domain(address)
+    assert str(refused.value) == words

@@ -166,14 +166,14 @@ async def test_a_body_beyond_the_limit_is_refused_in_words(serve, routes):
         assert (await wire.ask("POST", "/create", b"x", Expect="100-continue")).status in {100, 200}
 
 
-async def test_a_head_of_64_kib_is_read_and_a_larger_one_refused(serve, routes):
+async def test_a_head_of_a_mebibyte_is_read_and_a_larger_one_refused(serve, routes):
     @routes.route("GET", "/_ping")
     async def ping(call):
         return nothing(200)
 
     async with serve() as wire:
-        assert (await wire.ask("GET", "/_ping", X="y" * 60_000)).status == 200
-        assert (await wire.ask("GET", "/_ping", X="y" * 70_000)).status == 400
+        assert (await wire.ask("GET", "/_ping", X="y" * 900_000)).status == 200
+        assert (await wire.ask("GET", "/_ping", X="y" * 1_100_000)).status == 431
 
 
 async def test_idle_connections_do_not_keep_others_waiting(serve, routes):

@@ -10,9 +10,9 @@ from wherry.images.list import Filters, layers_bytes, list_images, shared_bytes
 from wherry.images.prune import prune
 from wherry.images.pull import pull
 from wherry.images.remove import Deleted, Untagged, User, remove
+from wherry.images.save import save
 from wherry.images.tag import tag
 from wherry.model.errors import Conflict, InvalidParameter, NotFound
-from wherry.oci.platform import parse_platform
 
 RUNNING = User(id="1" * 64, is_running=True)
 STOPPED = User(id="2" * 64, is_running=False)
@@ -53,11 +53,23 @@ async def test_a_name_is_preferred_to_the_beginning_of_an_id_and_two_candidates_
         find(library, next(digit for digit in digits if digits.count(digit) > 1))
 
 
-async def test_another_platform_than_the_images_is_not_found(library, make):
+async def test_an_image_is_saved_for_its_own_platform_only(library, make):
     await make("x", platform="linux/arm64")
-    assert find(library, "x", platform=parse_platform("linux/arm64")).architecture == "arm64"
-    with pytest.raises(NotFound, match="wanted linux/amd64, actual: linux/arm64"):
-        find(library, "x", platform=parse_platform("linux/amd64"))
+    archive = await save(library, ["x"], platform="linux/arm64")
+    assert [piece async for piece in archive]
+    with pytest.raises(InvalidParameter, match="no suitable export target found for platform linux/amd64"):
+        await save(library, ["x"], platform="linux/amd64")
+
+
+async def test_images_of_one_second_have_an_order(library, make):
+    for name in ("first", "second", "third"):
+        await make(name, content=name.encode())
+    for filters, wanted in [
+        (Filters(before=("second",)), {"first:latest"}),
+        (Filters(since=("second",)), {"third:latest"}),
+        (Filters(since=("first",), before=("third",)), {"second:latest"}),
+    ]:
+        assert {name for image in list_images(library, filters=filters) for name in image.references} == wanted
 
 
 async def test_a_tag_moves_and_leaves_the_other_image_without_a_name(library, make, library_events):

@@ -91,7 +91,7 @@ async def test_a_password_opens_a_private_registry_and_a_wrong_one_does_not(libr
 
 async def test_a_login_is_checked(library, private_registry):
     await library.registries.check_login(private_registry, LOGIN)
-    with pytest.raises(Unauthorized, match=r"login attempt to http://.*/v2/ failed"):
+    with pytest.raises(Unauthorized, match=r"login attempt to http://.*/v2/ failed with status: 401 Unauthorized"):
         await library.registries.check_login(private_registry, Credentials(username="wherry", password="no"))
 
 

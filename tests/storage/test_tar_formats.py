@@ -50,6 +50,13 @@ def source(root):
     return path
 
 
+@pytest.mark.parametrize("kept", [0, 100], ids=["none of it", "a part of it"])
+def test_the_padding_after_the_last_file_may_be_missing(overlay, fill, seen, chain_id, layer, kept):
+    whole = layer().file("a", b"hello").file("b", b"world").bytes()
+    fill(overlay, io.BytesIO(whole[: 3 * 512 + len(b"world") + kept]), "a")
+    assert [name for name, entry in seen(overlay, chain_id("a")).items() if entry] == [b"a", b"b"]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_gives_the_tree_it_was_made_of(overlay, fill, seen, chain_id, tree_of, source, form):
     command = FORMATS[form]

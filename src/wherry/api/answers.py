@@ -8,6 +8,7 @@ import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from wherry import __version__
+from wherry.api.target import NotServable
 from wherry.api.versions import NEWEST, TooOld
 from wherry.model.errors import EngineError, NotModified
 
@@ -49,12 +50,21 @@ def nothing(status: int = 204) -> Response:
     return Response(status=status, headers=COMMON_HEADERS)
 
 
+def plain(words: str, *, status: int = 0) -> Response:
+    """Words for who speaks no HTTP, or another one; unless said, they begin with the status. Ends the connection."""
+    response = Response(text=words, status=status or int(words[:3]), headers=COMMON_HEADERS)
+    response.force_close()
+    return response
+
+
 def refusal(error: EngineError) -> Response:
     """An error as its status and `{"message": …}`."""
     if isinstance(error, NotModified):
         return nothing(error.status)
     if isinstance(error, TooOld):
         return Response(text=f"{error}\n", status=error.status, headers=COMMON_HEADERS)
+    if isinstance(error, NotServable):
+        return plain(str(error), status=error.status)
     return answer({"message": str(error)}, status=error.status)
 
 

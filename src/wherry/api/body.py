@@ -1,14 +1,19 @@
 """A request's body: JSON of bounded size as a record, or a stream of bytes."""
 
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+from aiohttp import ClientPayloadError
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import BaseRequest
 from msgspec import Struct
 
 from wherry.api.shape import shape
 from wherry.api.syntax import Json, parse
+from wherry.api.target import expects
 from wherry.model.errors import EngineError, InvalidParameter
 
 JSON_BYTES_MAX = 4 * 1024 * 1024
@@ -17,6 +22,8 @@ EMPTY_BODY_BYTES_MAX = 7
 STREAM_CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T", bound=Struct)
+
+log = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PARAMETER = re.compile(
@@ -48,10 +55,11 @@ async def read_bytes(request: BaseRequest) -> bytes:
     """The whole body, which must say that it is JSON. Raises InvalidParameter, TooLarge."""
     _require_json_type(request)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > JSON_BYTES_MAX:
-            raise TooLarge(f"the request's body is larger than {JSON_BYTES_MAX} bytes")
+    with _read_to_the_end("invalid JSON: "):
+        async for chunk in _chunks(request):
+            body += chunk
+            if len(body) > JSON_BYTES_MAX:
+                raise TooLarge(f"the request's body is larger than {JSON_BYTES_MAX} bytes")
     return bytes(body)
 
 
@@ -65,9 +73,38 @@ def require_no_body(request: BaseRequest) -> None:
 
 
 async def stream(request: BaseRequest) -> AsyncIterator[bytes]:
-    """The body as it comes, in pieces of any size."""
+    """The body as it comes, in pieces of any size. Raises InvalidParameter when it breaks off."""
+    with _read_to_the_end():
+        async for chunk in _chunks(request):
+            yield chunk
+
+
+async def _chunks(request: BaseRequest) -> AsyncIterator[bytes]:
+    """Tell a client that waits for it to go on with its body (RFC 9110 section 10.1.1), and read."""
+    if expects(request) and request.body_exists and request.transport is not None and request.content.total_bytes == 0:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     async for chunk in request.content.iter_chunked(STREAM_CHUNK_BYTES):
         yield chunk
+
+
+@contextmanager
+def _read_to_the_end(prefix: str = "") -> Iterator[None]:
+    """What breaks off or is framed wrongly is the client's mistake."""
+    try:
+        yield
+    except ClientPayloadError:
+        raise InvalidParameter(f"{prefix}unexpected EOF") from None
+    except HttpProcessingError as error:
+        log.debug("A body is framed wrongly: %s", error)
+        raise InvalidParameter(f"{prefix}{_framing(error)}") from None
+
+
+def _framing(error: HttpProcessingError) -> str:
+    """In the words of Go's reader of chunks."""
+    words = error.message.lower()
+    if "overflow" in words:
+        return "http chunk length too large"
+    return "invalid byte in chunk length" if "chunk size" in words else "malformed chunked encoding"
 
 
 def _require_json_type(request: BaseRequest) -> None:

@@ -1,19 +1,35 @@
 """HTTP connections with limits: on the size of a head, on the time for the first one, on idleness."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+import select
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web import BaseRequest, StreamResponse
 from aiohttp.web_protocol import RequestHandler
 
-HEAD_BYTES_MAX = 64 * 1024
-HEADERS_MAX = 256
+from wherry.api.answers import plain
+
+# As those of dockerd (Go net/http).
+HEAD_BYTES_MAX = 1024 * 1024
+HEADERS_MAX = 500
 HEAD_SECONDS = 30.0
 IDLE_SECONDS = 3600.0
 # After an early refusal: how long to read on, so that the client gets to see the answer.
 LINGER_SECONDS = 2.0
+# What a stream that waits for news has to tell already goes out to a client that has ended its own half.
+HALF_CLOSED_SECONDS = 1.0
+
+TOO_LARGE = "431 Request Header Fields Too Large"
+BAD_REQUEST = "400 Bad Request"
+NO_HOST = "400 Bad Request: missing required Host header"
+
+log = logging.getLogger(__name__)
 
 Handle = Callable[[BaseRequest], Awaitable[StreamResponse]]
 
@@ -22,6 +38,12 @@ class Connection(RequestHandler):
     """One client's connection; closed when its first head does not come in time."""
 
     _patience: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _asked = 0
+    _answered = 0
+    _half_closed = False
+    _body: StreamReader | None = None
+    _follower: asyncio.Task[Any] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for a head."""
@@ -35,9 +57,80 @@ class Connection(RequestHandler):
 
     def head_came(self) -> None:
         """From now on idleness is limited by `IDLE_SECONDS` only."""
+        self._head_bytes = 0
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; refuse a head that grows without end, which the parser limits only line by line."""
+        is_idle, known = self._asked == self._answered, len(self._messages)
+        super().data_received(data)
+        self._asked += len(self._messages) - known
+        if self._messages:
+            self._body = self._messages[-1][1]
+        elif is_idle and self.transport is not None:
+            self._count(len(data), self.transport)
+
+    def _count(self, more: int, transport: asyncio.Transport) -> None:
+        self._head_bytes += more
+        if self._head_bytes > HEAD_BYTES_MAX:
+            transport.write(f"HTTP/1.1 {TOO_LARGE}\r\nConnection: close\r\n\r\n{TOO_LARGE}".encode())
+            self.force_close()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # aiohttp declares less than asyncio calls it for
+        """A client that ends its own half gets what it asked for; one that is gone altogether is let go.
+
+        True keeps the connection. A stream that waits for news ends, as dockerd's do.
+        """
+        if self._asked <= self._answered or _is_gone(self.transport):
+            return False
+        self._half_closed = True
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(ClientPayloadError("unexpected EOF"))
+        self._end_follower()
+        return True
+
+    def answered(self) -> None:
+        """A request has its answer; after the last one of a client that has ended there is no other to wait for."""
+        self._answered += 1
+        if self._half_closed and self._answered >= self._asked:
+            self.close()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """For the time of the context the current task only waits for news; it ends with the client's half."""
+        self._follower = asyncio.current_task()
+        self._end_follower()
+        try:
+            yield
+        finally:
+            self._follower = None
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature; what it got wrong about a request is all the same
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """What was no HTTP is answered in the words of Go's server. Raises ConnectionError when it is too late."""
+        self.answered()
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        if not isinstance(exc, HttpProcessingError):
+            log.error("%s %s failed", request.method, request.path, exc_info=exc)
+            return plain("500 Internal Server Error", status=500)
+        log.debug("A request is no HTTP: %r", exc)
+        return plain(_words(exc, message or ""))
+
+    def _end_follower(self) -> None:
+        if self._half_closed and self._follower is not None:
+            asyncio.get_running_loop().call_later(HALF_CLOSED_SECONDS, self._cancel, self._follower)
+
+    def _cancel(self, follower: asyncio.Task[Any]) -> None:
+        if self._follower is follower:
+            follower.cancel()
 
 
 class Connections(web.Server):
@@ -47,9 +140,14 @@ class Connections(web.Server):
         """Every request goes to `handle`."""
 
         async def handle_head(request: BaseRequest) -> StreamResponse:
-            if isinstance(request.protocol, Connection):
-                request.protocol.head_came()
-            return await handle(request)
+            connection = request.protocol
+            if not isinstance(connection, Connection):
+                return await handle(request)
+            connection.head_came()
+            try:
+                return await handle(request)
+            finally:
+                connection.answered()
 
         super().__init__(handle_head, handler_cancellation=True)
         self._limits: dict[str, Any] = {
@@ -65,3 +163,30 @@ class Connections(web.Server):
     def __call__(self) -> RequestHandler:
         """The protocol for one more connection."""
         return Connection(self, loop=asyncio.get_running_loop(), **self._limits)
+
+
+@contextmanager
+def following(request: BaseRequest) -> Iterator[None]:
+    """For the time of the context the request only waits for news: it ends when its client ends its half."""
+    connection = request.protocol
+    if not isinstance(connection, Connection):
+        yield
+        return
+    with connection.following():
+        yield
+
+
+def _words(error: HttpProcessingError, message: str) -> str:
+    if isinstance(error, LineTooLong) or message.startswith("Too many headers"):
+        return TOO_LARGE
+    return NO_HOST if message.startswith("Missing 'Host'") else BAD_REQUEST
+
+
+def _is_gone(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the client has closed, not just ended its half. Over TCP that shows only when it is written to."""
+    connection: socket.socket | None = transport.get_extra_info("socket") if transport is not None else None
+    if connection is None or connection.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from urllib.parse import parse_qsl
 
+from wherry.api.target import bad_escape
 from wherry.model.errors import InvalidParameter
 
 Filters = dict[str, list[str]]
@@ -18,20 +20,26 @@ class Form:
     """The query's fields; a field that is not there reads as the empty string."""
 
     def __init__(self, query: str) -> None:
-        """Parse the part of a request's target after `?`. Raises InvalidParameter."""
-        self._values: dict[str, list[str]] = {}
+        """The part of a request's target after `?`. It is parsed, and found wrong, when a route asks for a field."""
+        self._query = query
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        _check(self._query)
         try:
-            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
-        except ValueError as error:
-            raise InvalidParameter(f"invalid query: {error}") from None
+            pairs = parse_qsl(self._query, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
+        except ValueError:
+            raise InvalidParameter(f"the query has more than {FIELDS_MAX} fields") from None
+        values: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._values.setdefault(name, []).append(value)
+            values.setdefault(name, []).append(value)
+        return values
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def text(self, name: str) -> str:
-        """The first value of a field."""
+        """The first value of a field. Raises InvalidParameter in Go's words, as all that read a field."""
         return self._values.get(name, [""])[0]
 
     def texts(self, name: str) -> list[str]:
@@ -53,9 +61,9 @@ class Form:
         """A terminal's `height` or `width` in characters. Raises InvalidParameter in dockerd's words."""
         text = self.text(name)
         if not text or not _DECIMAL.issuperset(text.removeprefix("-")):
-            raise InvalidParameter(f"invalid resize {what} {_quote(text)}: invalid syntax")
+            raise InvalidParameter(f"invalid resize {what} {quoted(text)}: invalid syntax")
         if len(text) > 10 or not 0 <= int(text) < 2**32:
-            raise InvalidParameter(f"invalid resize {what} {_quote(text)}: value out of range")
+            raise InvalidParameter(f"invalid resize {what} {quoted(text)}: value out of range")
         return int(text)
 
     def time_ns(self, name: str) -> int | None:
@@ -82,13 +90,22 @@ class Form:
         return {} if decoded is None else _as_filters(decoded)
 
 
+def _check(query: str) -> None:
+    for field in query.split("&"):
+        if ";" in field:
+            raise InvalidParameter("invalid semicolon separator in query")
+        wrong = bad_escape(field.replace("+", " "))
+        if wrong:
+            raise InvalidParameter(f"invalid URL escape {quoted(wrong)}")
+
+
 def parse_number(text: str, *, parser: str = "Atoi") -> int:
     """A decimal number in 64 bits. Raises InvalidParameter in the words of Go's strconv."""
     digits = text[1:] if text[:1] in {"+", "-"} else text
     if not digits or not _DECIMAL.issuperset(digits):
-        raise InvalidParameter(f"strconv.{parser}: parsing {_quote(text)}: invalid syntax")
+        raise InvalidParameter(f"strconv.{parser}: parsing {quoted(text)}: invalid syntax")
     if len(digits) > 30 or not -(2**63) <= (number := int(text)) < 2**63:
-        raise InvalidParameter(f"strconv.{parser}: parsing {_quote(text)}: value out of range")
+        raise InvalidParameter(f"strconv.{parser}: parsing {quoted(text)}: value out of range")
     return number
 
 
@@ -107,5 +124,6 @@ def _filter_values(values: object) -> list[str]:
     raise InvalidParameter("invalid filter")
 
 
-def _quote(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as Go quotes it for people."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,14 +1,21 @@
 """Bodies of requests that are no records of the engine's, and what older clients meant by theirs."""
 
+import re
+
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wherry.api.forms import quoted
 from wherry.api.shape import fields_said, shape
 from wherry.api.syntax import Json
 from wherry.api.versions import Version
 from wherry.model.config import Config, CreateRequest, Healthcheck, HostConfig, MountRequest, NetworkingConfig
 from wherry.model.errors import InvalidParameter
 from wherry.oci.reference import DEFAULT_DOMAIN
+
+_AUTHORITY_END = re.compile(r"[/?#]")
+_ESCAPE = re.compile(r"%.{0,2}")
+_ODD_IN_HOST = re.compile(r"[\x00-\x20^`{|}\\]")
 
 
 class ExecStart(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -39,10 +46,44 @@ class AuthRequest(Struct, frozen=True, kw_only=True):
 
 
 def registry_domain(address: str) -> str:
-    """The registry that a server address names: a bare host, or a URL as the command line keeps it for Docker Hub."""
-    host = address.partition("://")[2] or address
-    host = host.partition("/")[0]
-    return DEFAULT_DOMAIN if host in {"", "index.docker.io", "registry-1.docker.io"} else host
+    """The registry that a server address names: a bare host, or a URL as the command line keeps it for Docker Hub.
+
+    Raises InvalidParameter in the words of dockerd and of Go's net/url.
+    """
+    if not address:
+        return DEFAULT_DOMAIN
+    url = address if address.startswith(("https://", "http://")) else f"https://{address}"
+    wrong = _fault(url)
+    if wrong:
+        raise InvalidParameter(f"unable to parse server address: parse {quoted(url)}: {wrong}")
+    host = _host(url)
+    if not host or host.startswith(":") or (host.count(":") > 1 and "[" not in host):
+        raise InvalidParameter(f'Get "https://{host}/v2/": http: no Host in request URL')
+    return DEFAULT_DOMAIN if host in {"index.docker.io", "registry-1.docker.io"} else host
+
+
+def _host(url: str) -> str:
+    """The host and the port; who is at it (`user@`) is not asked."""
+    authority = _AUTHORITY_END.split(url.partition("://")[2], maxsplit=1)[0]
+    return authority.rpartition("@")[2].removesuffix(":")
+
+
+def _fault(url: str) -> str:
+    """What Go's net/url finds wrong with the host, empty when it is right."""
+    if any(ord(character) < 0x20 or character == "\x7f" for character in url):
+        return "net/url: invalid control character in URL"
+    host = _host(url)
+    if host.startswith("[") and "]" not in host:
+        return "missing ']' in host"
+    name, colon, port = host.rpartition("]" if host.startswith("[") else ":")
+    port = port if host.startswith("[") else f"{colon}{port}" if colon else ""
+    if port and not (port.startswith(":") and (port == ":" or port[1:].isdecimal())):
+        return f"invalid port {quoted(port)} after host"
+    escape = _ESCAPE.search(name if colon else host)
+    if escape:
+        return f"invalid URL escape {quoted(escape.group())}"
+    odd = _ODD_IN_HOST.search(host)
+    return f"invalid character {quoted(odd.group())} in host name" if odd else ""
 
 
 def create_request(value: Json, version: Version) -> CreateRequest:

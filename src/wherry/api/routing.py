@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -75,11 +74,6 @@ class RouteTable:
             if found is not None and any(name):
                 return found, "/".join(name)
         return None
-
-
-def decoded_path(raw: str) -> str:
-    """A request target's path, percent-decoded."""
-    return unquote(raw, errors="replace")
 
 
 def clean(path: str) -> str:

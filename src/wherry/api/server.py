@@ -15,7 +15,8 @@ from aiohttp.web import BaseRequest, StreamResponse
 from wherry.api.answers import COMMON_HEADERS, INTERNAL_ERROR, answer, nothing, refusal
 from wherry.api.connection import Connections
 from wherry.api.forms import Form
-from wherry.api.routing import Call, RouteTable, clean, decoded_path
+from wherry.api.routing import Call, RouteTable, clean
+from wherry.api.target import check, split
 from wherry.api.tls import TlsFront
 from wherry.api.verbs import Verbs
 from wherry.api.versions import served_version, split_version
@@ -96,8 +97,10 @@ class Server:
             return answer({"message": INTERNAL_ERROR}, status=500)
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
-        target, _, query = request.raw_path.partition("?")
-        path = decoded_path(target)
+        check(request)
+        path, query = split(request.raw_path)
+        if request.method == "OPTIONS" and path == "*":
+            return nothing(200)
         if path != clean(path):
             return _moved(clean(path), query)
         said, path = split_version(path)
@@ -107,7 +110,6 @@ class Server:
         if found is None:
             raise NotFound("page not found")
         route, name = found
-        await _encourage(request)
         return await route(
             Call(
                 request=request,
@@ -136,9 +138,3 @@ async def serving(
 def _moved(path: str, query: str) -> StreamResponse:
     location = quote(path) + (f"?{query}" if query else "")
     return web.Response(status=301, headers={**COMMON_HEADERS, "Location": location})
-
-
-async def _encourage(request: BaseRequest) -> None:
-    """Tell a client that waits for it to go on with its body (RFC 9110 section 10.1.1)."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -9,7 +9,7 @@ from wherry.engine.plan.namespaces import joined_containers
 from wherry.engine.request.ports import port_requests
 from wherry.model.config import EndpointRequest
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, NotFound
+from wherry.model.errors import Conflict, InvalidParameter, NotFound
 from wherry.model.ids import new_id
 from wherry.model.network import Attachment, Endpoint
 from wherry.networks.driver import JoinRequest
@@ -44,20 +44,22 @@ async def join(engine: Engine, container: Container) -> Joined:
     """Join what the network mode says. Raises NotFound, Conflict, InvalidParameter."""
     mode = container.host_config.network_mode
     if mode.startswith("container:"):
-        _namespace_owner(engine, container, "network")
+        _check_namespace_owner(engine, container)
         return Joined(attachment=Attachment(sandbox_id=""))
     if mode == "host":
         return Joined(attachment=_host_attachment(engine))
-    sandbox = await engine.networks.join(
-        JoinRequest(
-            container_id=container.id,
-            name=container.name,
-            hostname=container.config.hostname,
-            endpoints=endpoint_requests(container),
-            ports=port_requests(container.config, container.host_config),
-            mac_address=container.config.mac_address,
-        )
+    request = JoinRequest(
+        container_id=container.id,
+        name=container.name,
+        hostname=container.config.hostname,
+        endpoints=endpoint_requests(container),
+        ports=port_requests(container.config, container.host_config),
+        mac_address=container.config.mac_address,
     )
+    try:
+        sandbox = await engine.networks.join(request)
+    except NotFound as error:
+        raise NotFound(f"failed to set up container networking: {error}") from None
     return Joined(attachment=sandbox.attachment, namespace_fd=sandbox.netns_fd, reservations=sandbox.reservations)
 
 
@@ -82,6 +84,14 @@ def namespace_paths(engine: Engine, container: Container) -> dict[str, str]:
 def namespace_owner(engine: Engine, container: Container, kind: str) -> Container | None:
     """The running container whose namespace of that type is joined, None where the mode names none."""
     return _namespace_owner(engine, container, kind) if kind in joined_containers(container.host_config) else None
+
+
+def _check_namespace_owner(engine: Engine, container: Container) -> None:
+    """What dockerd finds wrong with `--network container:…` when it looks for the network, it says so of."""
+    try:
+        _namespace_owner(engine, container, "network")
+    except NotFound as error:
+        raise InvalidParameter(f"joining network namespace of container: {error}") from None
 
 
 def _namespace_owner(engine: Engine, container: Container, kind: str) -> Container:

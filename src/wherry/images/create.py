@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from wherry import __version__
 from wherry.images.compression import Cancelled, Compression, Plain, detect, detect_file
 from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library
@@ -109,6 +110,7 @@ def _document(draft: Draft) -> ImageConfig:
         variant=platform.variant,
         created=draft.created,
         comment=draft.comment,
+        docker_version=__version__,
         config=config_document(draft.config),
         rootfs=RootFs(diff_ids=(draft.layer.diff_id,)),
         history=(History(created=draft.created, comment=draft.comment),),

@@ -8,28 +8,18 @@ from wherry.images.library import Library
 from wherry.images.naming import parse_any_name
 from wherry.model.errors import NotFound
 from wherry.model.image import Image
-from wherry.oci.image import Platform
-from wherry.oci.platform import format_platform, matches
 from wherry.oci.reference import Reference, parse_reference
 
 _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 
-def find(library: Library, name: str, *, platform: Platform | None = None) -> Image:
+def find(library: Library, name: str) -> Image:
     """The image, with its names filled in. Raises NotFound, InvalidParameter.
 
     dockerd's order (moby daemon/images/image.go GetImage): a whole digest or 64 digits is an id; then a name, its
     tag `latest` unless said; then a unique beginning of an id.
     """
-    image = _find(library, name)
-    if platform is not None:
-        actual = Platform(os=image.os, architecture=image.architecture, variant=image.variant)
-        if not matches(platform, actual):
-            raise NotFound(
-                f"image with reference {name} was found but does not match the specified platform: "
-                f"wanted {format_platform(platform)}, actual: {format_platform(actual)}"
-            )
-    return dressed(library, image)
+    return dressed(library, _find(library, name))
 
 
 def _find(library: Library, name: str) -> Image:

@@ -34,8 +34,13 @@ def history(library: Library, name: str) -> list[Step]:
 
 def created_seconds(created: str) -> int:
     """An image's time as seconds since the epoch; Go's zero time when it says none."""
+    return created_ns(created) // NANOSECONDS
+
+
+def created_ns(created: str) -> int:
+    """The same in nanoseconds."""
     try:
-        return parse_rfc3339(created) // NANOSECONDS if created else 0
+        return parse_rfc3339(created) if created else 0
     except InvalidParameter:
         return 0
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from wherry.images.find import dressed, find
-from wherry.images.history import created_seconds
+from wherry.images.history import created_ns, created_seconds
 from wherry.images.library import Library
+from wherry.model.clock import NANOSECONDS
 from wherry.model.image import Image
 from wherry.oci.reference import parse_reference
 
@@ -68,9 +69,10 @@ def _is_named(image: Image) -> bool:
 
 
 def _conditions(library: Library, filters: Filters, parents: set[str]) -> list[Callable[[Image], bool]]:
-    before = min((created_seconds(find(library, name).created) for name in filters.before), default=None)
-    since = max((created_seconds(find(library, name).created) for name in filters.since), default=None)
-    before = filters.until_seconds if before is None else min(before, filters.until_seconds or before)
+    limits = [created_ns(find(library, name).created) for name in filters.before]
+    limits += [filters.until_seconds * NANOSECONDS] if filters.until_seconds is not None else []
+    before = min(limits, default=None)
+    since = max((created_ns(find(library, name).created) for name in filters.since), default=None)
     conditions: list[Callable[[Image], bool]] = []
     if filters.labels:
         conditions.append(lambda image: all(has_label(image.config.labels, label) for label in filters.labels))
@@ -79,9 +81,9 @@ def _conditions(library: Library, filters: Filters, parents: set[str]) -> list[C
     if filters.references:
         conditions.append(lambda image: bool(_matching(image, filters.references)))
     if before is not None:
-        conditions.append(lambda image: created_seconds(image.created) < before)
+        conditions.append(lambda image: created_ns(image.created) < before)
     if since is not None:
-        conditions.append(lambda image: created_seconds(image.created) > since)
+        conditions.append(lambda image: created_ns(image.created) > since)
     return conditions
 
 

@@ -59,6 +59,7 @@ def read_image(config: ImageConfig, image_id: str, layers: Sequence[Layer]) -> I
         created=config.created or "",
         author=config.author,
         comment=config.comment or (config.history[-1].comment if config.history else ""),
+        docker_version=config.docker_version,
         layers=tuple(layers),
         history=tuple(
             History(

@@ -12,10 +12,10 @@ from wherry.images.find import find, find_by_prefix, find_named
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_any_name, parse_wanted_platform
 from wherry.images.packed import NAME_ANNOTATIONS, ManifestItem
-from wherry.model.errors import NotFound
+from wherry.model.errors import InvalidParameter, NotFound
 from wherry.model.image import Image
 from wherry.oci.image import Descriptor, Index, Platform, encode
-from wherry.oci.platform import normalised
+from wherry.oci.platform import format_platform, matches, normalised
 from wherry.oci.reference import Reference, parse_reference
 
 READ_BYTES = 1024 * 1024
@@ -58,15 +58,23 @@ def _named(library: Library, name: str, wanted: Platform | None) -> Iterator[tup
         tags = [parse_reference(tag.reference) for tag in library.tags.values()]
         all_tags = sorted((tag for tag in tags if tag.name == reference.name and tag.tag), key=str)
         if all_tags:
-            yield from ((find(library, str(tag), platform=wanted), tag) for tag in all_tags)
+            yield from ((_fitting(library, str(tag), wanted), tag) for tag in all_tags)
             return
         if find_by_prefix(library, name) is None:
             raise NotFound(f"No such image: {name}")
     elif _is_name(reference) and find_named(library, reference) is None:
         raise NotFound("reference does not exist")
-    image = find(library, name, platform=wanted)
+    image = _fitting(library, name, wanted)
     is_tag = isinstance(reference, Reference) and not reference.digest and reference.with_default_tag().familiar
     yield image, reference if isinstance(reference, Reference) and is_tag in image.references else None
+
+
+def _fitting(library: Library, name: str, wanted: Platform | None) -> Image:
+    image = find(library, name)
+    actual = Platform(os=image.os, architecture=image.architecture, variant=image.variant)
+    if wanted is not None and not matches(wanted, actual):
+        raise InvalidParameter(f"no suitable export target found for platform {format_platform(wanted)}")
+    return image
 
 
 def _is_name(reference: Reference | str) -> TypeGuard[Reference]:

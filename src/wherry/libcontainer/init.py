@@ -81,7 +81,7 @@ def run(womb: Womb, *, joined: bool) -> NoReturn:
 def fail(line: Channel, error: BaseException) -> None:
     """Tell the parent what went wrong, if it still listens."""
     with contextlib.suppress(OSError):
-        line.send(channel.FAILED, channel.failure_bytes(at("error during container init", error)))
+        line.send(channel.FAILED, channel.failure_bytes(at("", error)))
 
 
 def _live(womb: Womb, *, joined: bool) -> None:

@@ -44,6 +44,7 @@ class Image(Struct, frozen=True, kw_only=True):
     created: str = ""
     author: str = ""
     comment: str = ""
+    docker_version: str = ""
     layers: tuple[Layer, ...] = ()
     history: tuple[History, ...] = ()
     references: tuple[str, ...] = ()

@@ -148,6 +148,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: str | None = None
     author: str = ""
     comment: str = ""
+    docker_version: str = ""
     variant: str = ""
     config: dict[str, Any] | None = None
     history: tuple[History, ...] | None = None

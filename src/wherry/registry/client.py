@@ -1,12 +1,13 @@
 """The door to registries: from the domain of a name to the repositories that may serve it."""
 
 import asyncio
+from http.client import responses
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 
-from wherry.model.errors import Unauthorized
+from wherry.model.errors import EngineError, Unauthorized
 from wherry.oci.reference import Reference
 from wherry.registry.clock import Clock, RealClock
 from wherry.registry.credentials import ANONYMOUS, Credentials
@@ -54,9 +55,7 @@ class Registries:
             except Unreachable as error:
                 last = error
             except (Refused, UnexpectedAnswer) as error:
-                if error.http_status in {401, 403}:
-                    raise Unauthorized(f"login attempt to {transport.url('/v2/')} failed: {error}") from None
-                raise
+                raise _login_failure(transport.url("/v2/"), error.http_status) from None
         raise last
 
     async def close(self) -> None:
@@ -81,6 +80,12 @@ class Registries:
             self._session = _new_session()
             self._tokens = Tokens(self._session, self.clock)
         return Transport(self._session, self._tokens, self.clock, place, credentials)
+
+
+def _login_failure(url: str, status: int) -> EngineError:
+    """In dockerd's words, which say the status alone."""
+    words = f"login attempt to {url} failed with status: {status} {responses.get(status, '')}".rstrip()
+    return Unauthorized(words) if status in {401, 403} else RegistryError(words)
 
 
 def _new_session() -> aiohttp.ClientSession:

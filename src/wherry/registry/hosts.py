@@ -20,6 +20,7 @@ from wherry.model.errors import InvalidParameter
 from wherry.oci.reference import DEFAULT_DOMAIN
 
 HUB = "registry-1.docker.io"
+PORT_MAX = 65535
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -65,6 +66,9 @@ def check_mirror(url: str) -> str:
 
 async def endpoints(domain: str, options: RegistryOptions, *, mirrored: bool) -> tuple[Endpoint, ...]:
     """Where to look for a domain, best first; mirrors only for reading. Raises InvalidParameter."""
+    _, colon, port = domain.rpartition(":")
+    if colon and port.isdecimal() and int(port[:6]) > PORT_MAX:
+        raise InvalidParameter(f'Get "https://{domain}/v2/": dial tcp: address {port}: invalid port')
     if domain != DEFAULT_DOMAIN:
         return await _endpoints_of(domain, options)
     places = [await _mirror(url, options) for url in options.mirrors] if mirrored else []

@@ -64,8 +64,15 @@ class RecordStream:
 
     def finish_payload(self) -> None:
         """Skip what is left of the current payload. Raises TarError at the end of the stream."""
-        left = self._payload + self._padding
+        left, padding = self._payload, self._padding
         self._payload = self._padding = 0
+        if self._skip(left):
+            raise TarError(UNEXPECTED_EOF)
+        # umoci leaves the last one out; Go's archive/tar does not miss it.
+        self._skip(padding)
+
+    def _skip(self, left: int) -> int:
+        """Pass over bytes; what is left when the stream ends before."""
         while left:
             here = min(left, len(self._buffer) - self._position)
             self._position += here
@@ -73,7 +80,8 @@ class RecordStream:
             if left:
                 self._fill(1)
                 if self._position >= len(self._buffer):
-                    raise TarError(UNEXPECTED_EOF)
+                    return left
+        return 0
 
     def drain(self) -> None:
         """Read to the end of the stream, so that its writer is never cut off."""

@@ -6,6 +6,7 @@ from aiohttp.web import StreamResponse
 
 from wherry.api.answers import Wire, answer, nothing, send_lines
 from wherry.api.body import read_required_json, require_no_body
+from wherry.api.connection import following
 from wherry.api.requests import create_request
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.container import inspection_view, summary_view
@@ -128,9 +129,10 @@ async def top_one(call: Call) -> StreamResponse:
 async def wait_for_one(call: Call) -> StreamResponse:
     """`docker wait`. The head goes out at once: a client may then start the container and miss nothing."""
     waiter = prepare(call.engine, call.name, call.form.text("condition"))
-    if call.version < (1, 30):
-        return answer(_wait_view(await waiter.result()))
-    return await send_lines(call.request, _result(waiter))
+    with following(call.request):
+        if call.version < (1, 30):
+            return answer(_wait_view(await waiter.result()))
+        return await send_lines(call.request, _result(waiter))
 
 
 @routes.route("DELETE", "/containers/{name}")

@@ -8,6 +8,7 @@ from aiohttp import WSMsgType
 from aiohttp.web import StreamResponse, WebSocketResponse
 
 from wherry.api.answers import send
+from wherry.api.connection import following
 from wherry.api.detachkeys import detach_key_bytes
 from wherry.api.hijack import MULTIPLEXED, RAW, hijack
 from wherry.api.routing import Call, RouteTable
@@ -72,7 +73,11 @@ async def logs_of_one(call: Call) -> StreamResponse:
     )
     stream = prepare_logs(call.engine, call.name, query)
     framed = not stream.tty and call.version >= (1, 42)
-    return await send(call.request, stream, content_type=MULTIPLEXED if framed else RAW)
+    content_type = MULTIPLEXED if framed else RAW
+    if not query.follow:
+        return await send(call.request, stream, content_type=content_type)
+    with following(call.request):
+        return await send(call.request, stream, content_type=content_type)
 
 
 async def _hand_over(call: Call, container: Container, keys: bytes, client: socket.socket) -> None:

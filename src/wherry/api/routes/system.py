@@ -6,6 +6,7 @@ from aiohttp.web import Response, StreamResponse
 
 from wherry.api.answers import COMMON_HEADERS, Wire, answer, send_lines
 from wherry.api.body import read_json
+from wherry.api.connection import following
 from wherry.api.requests import AuthRequest, registry_domain
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.event import event_view
@@ -75,7 +76,8 @@ async def follow_events(call: Call) -> StreamResponse:
         since, until = since_ns // NANOSECONDS, until_ns // NANOSECONDS
         raise InvalidParameter(f"`since` time ({since}) cannot be after `until` time ({until})")
     events = subscribe(call.engine, since_ns=since_ns, until_ns=until_ns, filters=form.filters())
-    return await send_lines(call.request, _views(events))
+    with following(call.request):
+        return await send_lines(call.request, _views(events))
 
 
 async def _views(events: AsyncIterator[Event]) -> AsyncIterator[Wire]:

@@ -48,7 +48,7 @@ def image_view(image: Image, version: Version, *, graph_driver: str, graph_data:
         "Comment": image.comment,
         **({"Created": image.created} if image.created else {}),
         **_old_fields(image, version),
-        "DockerVersion": "",
+        "DockerVersion": image.docker_version,
         "Author": image.author,
         "Config": _image_config(image.config, version),
         "Architecture": image.architecture,
