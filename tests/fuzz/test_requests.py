@@ -5,6 +5,7 @@ them; here and there a value is of another type, too large, said twice, nested w
 """
 
 import json
+import re
 from itertools import count
 from urllib.parse import quote
 
@@ -101,6 +102,8 @@ NAMES = (
 # A schema's status set says what may be; these may be everywhere: Wherry refuses what it does not serve by name, and
 # says 400 to a client's mistake where dockerd says 500.
 ALWAYS = {301, 400, 404, 409, 413, 501}
+# What is told without JSON: a target that cannot be read, a version that is too old.
+PLAIN = re.compile(r"^400 Bad Request$|Minimum supported API version is 1\.24")
 STREAMS = ("/attach", "/attach/ws", "/logs", "/events", "/wait", "/exec/{name}/start")
 # Never made up: they reach out of the house, or wait for good.
 NEVER = ("/push",)
@@ -244,11 +247,15 @@ class Asking:
 
     def judge(self, operation, target, answer):
         assert answer.status in ALWAYS.union(operation["statuses"], ALSO.get(operation["path"], ())), (target, answer)
+        if answer.status < 400 or operation["method"] == "HEAD":
+            return
         text = answer.body.decode("utf-8", "replace")
-        if answer.status >= 400 and "Minimum supported API version" not in text and operation["method"] != "HEAD":
+        assert not self.python_words.search(text), (target, answer)
+        if answer.headers["content-type"].startswith("text/plain"):
+            assert PLAIN.search(text), (target, answer)
+        else:
             assert isinstance(answer.message, str), (target, answer)
             assert answer.message, (target, answer)
-            assert not self.python_words.search(text), (target, answer)
 
     def learn(self, operation, answer):
         if answer.status != 201 or not answer.body:

@@ -5,7 +5,7 @@ import socket
 from functools import partial
 
 from aiohttp import WSMsgType
-from aiohttp.web import StreamResponse, WebSocketResponse
+from aiohttp.web import HTTPBadRequest, StreamResponse, WebSocketResponse
 
 from wherry.api.answers import send
 from wherry.api.connection import following
@@ -43,12 +43,11 @@ async def attach_by_websocket(call: Call) -> StreamResponse:
         raise InvalidParameter("not websocket protocol")
     keys = _detach_keys(call)
     container = prepare_attach(call.engine, call.name)
+    messages = await _shake_hands(call)
     near, far = socket.socketpair()
     near.setblocking(False)
     with near:
         session = _session(call, container, far, keys, framed=False)
-        messages = WebSocketResponse()
-        await messages.prepare(call.request)
         await attach(call.engine, container.id, session)
         await _bridge(messages, near)
     return messages
@@ -132,6 +131,18 @@ def _detach_keys(call: Call) -> bytes:
 def _tail(text: str) -> int | None:
     """How many lines; None for all, which is also what anything but a number means."""
     return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+async def _shake_hands(call: Call) -> WebSocketResponse:
+    """Raises InvalidParameter in the words of Go's server of websockets."""
+    messages = WebSocketResponse()
+    try:
+        await messages.prepare(call.request)
+    except HTTPBadRequest:
+        version = call.request.headers.get("Sec-WebSocket-Version", "")
+        words = "challenge/response error" if version == "13" else "missing or bad WebSocket Version"
+        raise InvalidParameter(words) from None
+    return messages
 
 
 async def _bridge(messages: WebSocketResponse, near: socket.socket) -> None:
