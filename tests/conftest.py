@@ -187,7 +187,10 @@ def describe_tree(root):
     for directory, subdirectories, files in os.walk(os.fsencode(root)):
         for name in sorted(subdirectories + files):
             path = os.path.join(directory, name)
-            status = os.lstat(path)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:  # a whiteout with nothing below it: overlayfs lists it and shows it not
+                continue
             relative = os.path.relpath(path, os.fsencode(root))
             found[relative] = {
                 "mode": oct(status.st_mode),

@@ -121,7 +121,10 @@ class _Pull:
     async def _layer(self, layer: PlannedLayer, missing: set[str], blobs: dict[str, "asyncio.Task[None]"]) -> Layer:
         if layer.chain_id in missing:
             await blobs[layer.blob]
-        unpacked = await unpack(self._library, layer, self._report, status="Extracting")
+        try:
+            unpacked = await unpack(self._library, layer, self._report, status="Extracting")
+        except InvalidParameter as error:
+            raise InvalidParameter(f"failed to register layer: {error}") from error
         if layer.chain_id in missing:
             self._report(Progress(id=layer.short, status="Pull complete", has_detail=True))
         return unpacked

@@ -22,6 +22,7 @@ WHITEOUT = b".wh."
 META = b".wh..wh."
 OPAQUE = b".wh..wh..opq"
 
+_PATH_BYTES_MAX = 4095
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEVICE_TYPES = {kinds.CHARACTER: stat.S_IFCHR, kinds.BLOCK: stat.S_IFBLK, kinds.FIFO: stat.S_IFIFO}
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_")
@@ -65,6 +66,9 @@ class Unpacker:
         steps = split(member.name)
         if not steps:
             return  # dockerd leaves the root directory's own attributes alone
+        # Said before thousands of directories are made for a name that no system call would take.
+        if sum(map(len, steps)) + len(steps) > _PATH_BYTES_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         base = steps[-1]
         if base.startswith(WHITEOUT):
             self._apply_whiteout(steps)
@@ -196,7 +200,7 @@ class Unpacker:
             raise TarError(f"invalid hardlink {os.fsdecode(member.name)!r} -> {os.fsdecode(member.link)!r}")
         parent = self.places.directory(steps[:-1])
         target = parent + b"/" + steps[-1] if parent else steps[-1]
-        if target == path:
+        if target == path and (os.path.lexists(path) or self.places.lower_status(path) is not None):
             return
         self._bring_up(target)
         if not self._is_full and is_whiteout(os.lstat(target)):
