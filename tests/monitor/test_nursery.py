@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from wherry.drivers import nursery as daemons
-from wherry.monitor import wire
+from wherry.monitor import keeper, wire
+from wherry.monitor.nursery import command
 
 # What would make every monitor heavier (or pull in what does).
 HEAVY = {
@@ -26,16 +27,23 @@ HEAVY = {
 }
 
 
+def start():
+    """A nursery as the keeper starts it: its pid, and our ends of its connection and of its line to the keeper."""
+    (ours, theirs), (line, its_line) = wire.pair(), wire.pair()
+    with theirs, its_line:
+        arguments = command(os.path.realpath(sys.executable), daemons._paths())
+        return keeper._spawn_nursery(arguments, theirs.fileno(), 2, line=its_line.fileno()), ours, line
+
+
 @pytest.fixture
 def nursery():
-    ours, theirs = wire.pair()
-    pid = daemons._spawn(theirs.fileno(), 2)
-    theirs.close()
+    pid, ours, line = start()
     # It answers only from its own root: a question that it does not understand ends it, so ask for its title.
     while b"wherry-nursery" not in Path(f"/proc/{pid}/cmdline").read_bytes():
         os.sched_yield()
     yield pid
     ours.close()
+    line.close()
     os.waitpid(pid, 0)
 
 
@@ -59,10 +67,9 @@ def test_all_it_runs_from_is_read_only(nursery):
 
 
 def test_it_ends_with_its_daemon():
-    ours, theirs = wire.pair()
-    pid = daemons._spawn(theirs.fileno(), 2)
-    theirs.close()
+    pid, ours, line = start()
     ours.close()
+    line.close()
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)

@@ -39,6 +39,7 @@ class Channel(Generic[Heard]):
         self._waiting: dict[int, asyncio.Future[Received[Heard]]] = {}
         self._unsent: deque[wire.Packet] = deque()
         self.is_open = True
+        self._closes_when_idle = False
         connection.setblocking(False)
         self._loop.add_reader(connection.fileno(), self._receive)
 
@@ -60,6 +61,8 @@ class Channel(Generic[Heard]):
             return await answer
         finally:
             self._waiting.pop(serial, None)
+            if self._closes_when_idle and not self._waiting:
+                self.close()
             if memfd is not None:
                 os.close(memfd)
 
@@ -76,6 +79,12 @@ class Channel(Generic[Heard]):
             if not answer.done():
                 answer.set_exception(wire.ConnectionLost("the connection has ended"))
         self._on_lost()
+
+    def close_when_idle(self) -> None:
+        """End it when the last question is answered."""
+        self._closes_when_idle = True
+        if not self._waiting:
+            self.close()
 
     def _send(self) -> None:
         try:

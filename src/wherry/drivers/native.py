@@ -1,17 +1,19 @@
 """The native driver: containers of our own libcontainer, each under a monitor that outlives the daemon."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 
 import msgspec
 
 from wherry.crashpoints import crash_point
 from wherry.drivers.driver import Birth, ExitStatus, LogPlan, StartFailed
+from wherry.drivers.keeper import Keeper
 from wherry.drivers.nursery import Nursery, NurseryFailed
 from wherry.drivers.opening import open_mounts
 from wherry.drivers.process import NativeProcess, plan_of, status_of
@@ -20,7 +22,8 @@ from wherry.libcontainer.seccomp import compile_program, filter_flags
 from wherry.model.clock import now_ns
 from wherry.model.errors import EngineError, Unavailable, Unsupported
 from wherry.monitor import identity, messages, rundir, wire
-from wherry.monitor.container import UNKNOWN, remove_cgroup
+from wherry.monitor.container import remove_cgroup
+from wherry.monitor.ending import UNKNOWN
 from wherry.oci.runtime import Rlimit, Seccomp, Spec
 
 _LOG = logging.getLogger(__name__)
@@ -42,15 +45,17 @@ class NativeDriver:
         """Keep runtime directories under `exec_root`/containers."""
         self._root = os.path.join(exec_root, "containers")
         self._nofile = nofile
-        self._nursery = Nursery(self._reaped)
+        self._keeper = Keeper(exec_root, self._keeper_replaced)
+        self._nursery = Nursery(self._keeper)
         self._processes: dict[str, NativeProcess] = {}
         self._replacing: set[asyncio.Task[None]] = set()
         self._programs: dict[Seccomp, tuple[bytes, int]] = {}
 
     async def open(self) -> None:
-        """Start the nursery. Raises OSError."""
+        """Meet or start the keeper, start the nursery. Raises OSError."""
         os.makedirs(self._root, mode=0o700, exist_ok=True)
         os.chmod(self._root, 0o700)
+        self._keeper.open()
         self._nursery.open()
 
     async def close(self) -> None:
@@ -62,12 +67,12 @@ class NativeDriver:
             task.cancel()
         await asyncio.gather(*self._replacing, return_exceptions=True)
         await self._nursery.close()
+        self._keeper.close()
 
     async def start(self, birth: Birth) -> NativeProcess:
         """Make the container's process. Raises StartFailed, Unsupported, Unavailable; nothing is left behind then."""
         given = [birth.rootfs_fd, *(each.fd for each in birth.mounts)]
         given += [birth.netns_fd] if birth.netns_fd is not None else []
-        process = None
         try:
             opened = open_mounts(birth.spec.mounts, birth.mounts)
             given[1 : 1 + len(birth.mounts)] = [each.fd for each in opened]
@@ -75,16 +80,14 @@ class NativeDriver:
             plan = await self._plan(birth)
             directory = self._fresh_directory(birth.id)
             crash_point("start.run-directory-made")
-            process = NativeProcess(birth.id, directory, held=birth.held_fds, replace=self._replace)
+            process = NativeProcess(birth.id, directory, replace=self._replace)
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, tuple(given))
         except BaseException:
-            if process is None:
-                wire.close_all(birth.held_fds)
             await self._undo(birth.id)
             raise
         finally:
-            wire.close_all(given)
+            wire.close_all((*given, *birth.held_fds))
             for session in birth.sessions:
                 session.socket.close()
         return process
@@ -95,7 +98,7 @@ class NativeDriver:
             directory = os.open(self._path(container_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        process = NativeProcess(container_id, directory, held=(), replace=self._replace)
+        process = NativeProcess(container_id, directory, replace=self._replace)
         try:
             found = await self._meet(process)
         except BaseException:
@@ -112,7 +115,11 @@ class NativeDriver:
         process = self._processes.pop(container_id, None)
         if process:
             process.close()
-        await asyncio.to_thread(_remove_directory, self._path(container_id))
+        path = self._path(container_id)
+        if os.path.isdir(path):
+            if process is None or process.lost_monitor:
+                self._keeper.drop(container_id)
+            await asyncio.to_thread(_remove_directory, path)
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """End and forget every container but the known ones."""
@@ -234,6 +241,8 @@ class NativeDriver:
         if os.path.isdir(path):
             _remove_stale_cgroup(path)  # a monitor that was killed right after the birth left its container
             shutil.rmtree(path)
+        if process and process.lost_monitor:
+            self._keeper.drop(container_id)
 
     async def _meet(self, process: NativeProcess) -> NativeProcess | ExitStatus | None:
         record = rundir.load_exit(process.directory)
@@ -241,7 +250,8 @@ class NativeDriver:
             return status_of(record)
         try:
             process.connect(rundir.connect(process.directory))
-            await process.greet()
+            with self._keeper.line() as line:
+                await process.greet(line)
         except (ConnectionError, FileNotFoundError):
             return await self._meet_without_monitor(process)
         return process
@@ -262,7 +272,10 @@ class NativeDriver:
 
     def _replace(self, process: NativeProcess) -> None:
         """A monitor hung up before its container's end was known."""
-        task = asyncio.get_running_loop().create_task(self._find_monitor(process))
+        self._in_background(self._find_monitor(process))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._replacing.add(task)
         task.add_done_callback(self._replacing.discard)
 
@@ -286,7 +299,7 @@ class NativeDriver:
         if plan is None or alive is None:
             raise FileNotFoundError(f"container {process.id}: its runtime directory was emptied")
         _LOG.warning("container %s: its monitor was killed; another one takes over", process.id)
-        spares, held = dict(process.spares), process.held
+        found = await self._keeper.give(process.id)
 
         def question(serial: int) -> messages.TakeOver:
             return messages.TakeOver(
@@ -294,17 +307,24 @@ class NativeDriver:
                 id=process.id,
                 pid=alive.pid,
                 logged=plan.log.driver != "none",
-                spares=tuple(spares),
-                held=len(held),
+                kept=found.kept,
             )
 
-        await self._fork(process, plan.log, question, (*spares.values(), *held))
+        try:
+            await self._fork(process, plan.log, question, found.fds)
+        finally:
+            wire.close_all(found.fds)
         await process.begun()
 
-    def _reaped(self, pid: int, code: int) -> None:
-        finished_ns = now_ns()
+    def _keeper_replaced(self) -> None:
+        """It holds nothing yet, and is above nobody."""
+        self._nursery.renew()
         for process in self._processes.values():
-            process.reaped(pid, code, finished_ns)
+            self._in_background(self._deposit_again(process))
+
+    async def _deposit_again(self, process: NativeProcess) -> None:
+        with contextlib.suppress(ConnectionError, EngineError), self._keeper.line() as line:
+            await process.greet(line)  # who has no monitor now gets one that knows the new keeper
 
 
 def _without_filter(spec: Spec) -> Spec:

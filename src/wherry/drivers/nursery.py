@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from wherry.drivers.channel import Channel
+from wherry.drivers.keeper import Keeper, KeeperFailed, package_path
 from wherry.monitor import wire
-from wherry.monitor.messages import Forked, FromNursery, Reaped, Refused, ToNursery, read_from_nursery
-from wherry.monitor.nursery import CONNECTION, command
+from wherry.monitor.messages import Forked, FromNursery, Refused, ToNursery, read_from_nursery
+from wherry.monitor.nursery import command
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 3
@@ -24,40 +24,33 @@ class NurseryFailed(OSError):
 
 
 class Nursery:
-    """`on_reaped` hears of children whose monitor was killed: their pid and exit code."""
+    """Started below the keeper, so that what its monitors leave behind when they are killed is the keeper's."""
 
-    def __init__(self, on_reaped: Callable[[int, int], None]) -> None:
+    def __init__(self, keeper: Keeper) -> None:
         """Start nothing yet."""
-        self._on_reaped = on_reaped
-        self._channel: Channel[FromNursery] | None = None
-        self._pid = 0
-        self._pidfd = -1
-        self._stderr = -1
-        self._closing = False
+        self._keeper = keeper
+        self._life: _Life | None = None
+        self._lives: dict[_Life, asyncio.Task[None]] = {}
 
     @property
     def pid(self) -> int:
-        """Of the process that runs now."""
-        return self._pid
+        """Of the process that runs now, 0 when it is not known yet."""
+        return self._life.pid if self._life else 0
 
     def open(self) -> None:
-        """Start it. Raises OSError."""
-        ours, theirs = wire.pair()
-        self._stderr, stderr = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(stderr, True)
-        with theirs:
-            self._pid = _spawn(theirs.fileno(), stderr)
-        os.close(stderr)
-        self._pidfd = os.pidfd_open(self._pid)
-        asyncio.get_running_loop().add_reader(self._stderr, self._log_stderr)
-        self._channel = Channel(ours, read_from_nursery, on_told=self._hear, on_lost=self._lost)
+        """Start it; what is asked before it is ready waits. Raises OSError."""
+        self._life = life = _Life(self._lost)
+        self._lives[life] = task = asyncio.get_running_loop().create_task(life.live(self._keeper))
+        task.add_done_callback(lambda _: self._lives.pop(life))
 
     async def fork(self, question: Callable[[int], ToNursery], fds: Sequence[int]) -> int:
         """Have a monitor forked; its pid. Raises NurseryFailed."""
         for _ in range(_TRIES):
-            assert self._channel is not None
+            if self._life is None or not self._life.channel.is_open:
+                self.open()
+            assert self._life is not None
             try:
-                answer, _fds = await self._channel.ask(question, fds)
+                answer, _fds = await self._life.channel.ask(question, fds)
             except wire.ConnectionLost:
                 continue  # it was killed, and another one runs by now
             match answer:
@@ -67,70 +60,92 @@ class Nursery:
                     raise NurseryFailed(answer.message)
         raise NurseryFailed("the nursery of monitors does not stay alive")
 
+    def renew(self) -> None:
+        """Have another one: the keeper was killed, and this one is not below the new one."""
+        old = self._life
+        self.open()
+        if old:
+            old.retire()
+
     async def close(self) -> None:
         """Let it end; returns when it has."""
-        self._closing = True
-        if self._channel:
-            loop = asyncio.get_running_loop()
-            ended = asyncio.Event()
-            loop.add_reader(self._pidfd, ended.set)
-            self._channel.close()
-            await ended.wait()
-            self._reap()
+        self._life = None
+        for life in list(self._lives):
+            life.channel.close()
+        await asyncio.gather(*self._lives.values())
 
-    def _lost(self) -> None:
-        if self._closing:
-            return
-        _LOG.warning("the nursery of monitors ended; starting another one")
-        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)  # should it only have hung up
-        self._reap()
-        self.open()
+    def _lost(self, life: "_Life") -> None:
+        if life is self._life and life.pid:
+            _LOG.warning("the nursery of monitors ended; starting another one")
+            self.open()
 
-    def _reap(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._pidfd)
-        loop.remove_reader(self._stderr)
-        os.waitpid(self._pid, 0)
-        self._log_stderr()
-        os.close(self._pidfd)
-        os.close(self._stderr)
 
-    def _hear(self, message: FromNursery, fds: list[int]) -> None:
-        wire.close_all(fds)
-        if isinstance(message, Reaped):
-            self._on_reaped(message.pid, message.code)
+class _Life:
+    """One process, from its start to its end."""
 
-    def _log_stderr(self) -> None:
+    def __init__(self, on_lost: Callable[["_Life"], None]) -> None:
+        """Have a channel to it before it is there."""
+        ours, self._theirs = wire.pair()
+        self.pid = 0
+        self._on_lost = on_lost
+        self.channel: Channel[FromNursery] = Channel(ours, read_from_nursery, on_told=_close, on_lost=self._hang_up)
+
+    async def live(self, keeper: Keeper) -> None:
+        """Start it and read what it writes to stderr, until it has ended."""
+        stderr, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(theirs, True)
+        arguments = command(os.path.realpath(sys.executable), _paths())
         try:
-            data = os.read(self._stderr, _STDERR_BYTES)
-        except BlockingIOError:
+            self.pid, pidfd = await keeper.spawn(arguments, (self._theirs.fileno(), theirs))
+        except KeeperFailed as error:
+            _LOG.error("no nursery of monitors can be started: %s", error)
+            os.close(stderr)
             return
-        if not data:
-            asyncio.get_running_loop().remove_reader(self._stderr)
-        for line in data.decode(errors="replace").splitlines():
-            _LOG.error("monitor: %s", line)
+        finally:
+            os.close(theirs)
+            self._theirs.close()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(stderr, _log_stderr, stderr)
+        try:
+            await self._end(pidfd)
+        finally:
+            loop.remove_reader(stderr)
+            _log_stderr(stderr)
+            os.close(stderr)
+            os.close(pidfd)
+
+    def retire(self) -> None:
+        """Let it end when it has answered."""
+        self.channel.close_when_idle()
+
+    def _hang_up(self) -> None:
+        self._on_lost(self)
+
+    async def _end(self, pidfd: int) -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(pidfd, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(pidfd)
 
 
-def _spawn(connection: int, stderr: int) -> int:
-    executable = os.path.realpath(sys.executable)
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
-        (os.POSIX_SPAWN_DUP2, 0, 1),
-        (os.POSIX_SPAWN_DUP2, stderr, 2),
-        (os.POSIX_SPAWN_DUP2, connection, CONNECTION),
-    ]
-    # Its own session: what the daemon's terminal sends to the daemon's group is not meant for containers.
-    arguments = command(executable, _paths())
-    ordinary = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
-    # What the daemon ignores or blocks, containers would inherit.
-    return os.posix_spawn(
-        executable, arguments, {}, file_actions=actions, setsid=True, setsigmask=(), setsigdef=ordinary
-    )
+def _close(_: FromNursery, fds: list[int]) -> None:
+    wire.close_all(fds)
+
+
+def _log_stderr(stderr: int) -> None:
+    try:
+        data = os.read(stderr, _STDERR_BYTES)
+    except BlockingIOError:
+        return
+    if not data:
+        asyncio.get_running_loop().remove_reader(stderr)
+    for line in data.decode(errors="replace").splitlines():
+        _LOG.error("monitor: %s", line)
 
 
 def _paths() -> tuple[str, ...]:
     """Where this package and its only dependency there are imported from."""
-    own = __file__
-    for _ in __name__.split("."):
-        own = os.path.dirname(own)
-    return tuple(dict.fromkeys((own, os.path.dirname(os.path.dirname(msgspec.__file__)))))
+    return tuple(dict.fromkeys((package_path(), os.path.dirname(os.path.dirname(msgspec.__file__)))))

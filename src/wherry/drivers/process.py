@@ -27,7 +27,6 @@ from wherry.monitor.messages import (
     Running,
     SessionPlan,
     Signal,
-    StdinClosed,
     Thaw,
     ToMonitor,
     Trouble,
@@ -92,14 +91,12 @@ class NativeExec:
 class NativeProcess:
     """A container; `wherry.drivers.driver.Process`. `replace` finds it another monitor when its own is gone."""
 
-    def __init__(
-        self, container_id: str, directory: int, *, held: tuple[int, ...], replace: Callable[["NativeProcess"], None]
-    ) -> None:
-        """Take over the runtime directory's descriptor and the `held` ones."""
+    def __init__(self, container_id: str, directory: int, *, replace: Callable[["NativeProcess"], None]) -> None:
+        """Take over the runtime directory's descriptor."""
         self.id = container_id
         self.directory = directory
-        self.held = held
-        self.spares: dict[str, int] = {}
+        self.lost_monitor = False
+        """Whether one was killed, so that the keeper may hold what nobody dropped."""
         self._replace = replace
         self._channel: Channel[FromMonitor] | None = None
         self._pid = 0
@@ -197,8 +194,7 @@ class NativeProcess:
                 if again:
                     continue
                 raise Unavailable(f"the monitor of container {self.id} was killed") from None
-            if isinstance(answer, Running):
-                self._take(answer, received)
+            wire.close_all(received)
             if isinstance(answer, Refused):
                 raise self._error(answer)
             return answer
@@ -216,41 +212,32 @@ class NativeProcess:
         assert isinstance(word, Running)
         return word
 
-    async def greet(self) -> None:
-        """Ask a monitor that was there before who it is. Raises ConnectionLost, EngineError."""
+    async def greet(self, line: socket.socket) -> None:
+        """Ask a monitor that was there before who it is, and give it a line to the keeper.
+
+        Raises ConnectionLost, EngineError.
+        """
         assert self._channel is not None
-        answer, fds = await self._channel.ask(lambda serial: Hello(serial=serial))
+        answer, _ = await self._channel.ask(lambda serial: Hello(serial=serial, line=True), (line.fileno(),))
         if isinstance(answer, Refused):
             raise self._error(answer)
         assert isinstance(answer, Running)
-        self._take(answer, fds)
+        self._take(answer)
 
     def settle(self, status: ExitStatus) -> None:
-        """It ended. Its spare descriptors, which may keep ports and pipes, are closed."""
+        """It ended."""
         if self._ended.done():
             return
         self._ended.set_result(status)
         self._reachable.set()
         for running in self._execs.values():
             running.settle(ExitStatus(code=KILLED, finished_ns=status.finished_ns))
-        self._close_spares()
-        wire.close_all(self.held)
-        self.held = ()
-
-    def reaped(self, pid: int, code: int, finished_ns: int) -> None:
-        """An exec whose monitor was killed ended."""
-        for running in self._execs.values():
-            if running.pid == pid:
-                running.settle(ExitStatus(code=code, finished_ns=finished_ns))
 
     def close(self) -> None:
         """Let go of everything; the container stays."""
         self._replace = _ignore
         if self._channel:
             self._channel.close()
-        self._close_spares()
-        wire.close_all(self.held)
-        self.held = ()
         if self.directory >= 0:
             os.close(self.directory)
             self.directory = -1
@@ -262,9 +249,10 @@ class NativeProcess:
             raise ProcessGone(f"container {self.id} is not running")
 
     def _hear(self, message: FromMonitor, fds: list[int]) -> None:
+        wire.close_all(fds)
         match message:
             case Running():
-                self._take(message, fds)
+                self._take(message)
                 self._say(message)
             case Refused():
                 self._say(message)
@@ -274,10 +262,6 @@ class NativeProcess:
                 running = self._execs.pop(message.id, None)
                 if running:
                     running.settle(status_of(message.status))
-            case StdinClosed():
-                # Ours is the last descriptor that keeps the container from seeing the end of its input.
-                if "stdin" in self.spares:
-                    os.close(self.spares.pop("stdin"))
             case Trouble():
                 _LOG.warning("%s", message.message)
 
@@ -285,19 +269,12 @@ class NativeProcess:
         if not self._first_word.done():
             self._first_word.set_result(word)
 
-    def _take(self, running: Running, fds: list[int]) -> None:
+    def _take(self, running: Running) -> None:
         self._pid, self._started_ns = running.pid, running.started_ns
-        self._close_spares()
-        self.spares = dict(zip(running.spares, fds, strict=False))
-        wire.close_all(self.held)
-        self.held = tuple(fds[len(running.spares) :])
         self._reachable.set()
 
-    def _close_spares(self) -> None:
-        wire.close_all([*self.spares.values()])
-        self.spares = {}
-
     def _lost(self) -> None:
+        self.lost_monitor |= not self._ended.done()
         if not self._first_word.done():
             self._first_word.set_exception(wire.ConnectionLost("the monitor is gone"))
             self._first_word.exception()  # whoever waits for it gets it; nobody need

@@ -4,6 +4,8 @@ The end of a client's input is not its end: the docker CLI half-closes at once w
 socket reports a full close as a hang-up; a TCP peer that is gone is found by keepalive or by the next write.
 """
 
+import contextlib
+import os
 import socket
 import struct
 from collections import deque
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from wherry.monitor.keys import DetachKeys
 from wherry.monitor.loop import GONE, READ, WRITE, Loop
 from wherry.monitor.messages import SessionPlan
+from wherry.monitor.seats import Seat
 
 QUEUE_BYTES_MAX = 262144
 _READ_BYTES = 65536
@@ -33,12 +36,14 @@ class Client:
         connection: socket.socket,
         plan: SessionPlan,
         *,
+        seat: Seat | None,
         on_input: Callable[["Client", bytes], None],
         on_change: Callable[["Client"], None],
     ) -> None:
         """Take over the socket and watch it."""
         self._loop = loop
         self._socket = connection
+        self._seat = seat
         self._framed = plan.framed
         self._wants = (plan.stdout, plan.stderr)
         self._keys = DetachKeys(plan.detach_keys)
@@ -47,6 +52,7 @@ class Client:
         self._queue: deque[memoryview] = deque()
         self._queued = 0
         self._reading = plan.stdin
+        self._input_waits = False
         self._ending = False
         self.is_open = True
         self.gives_input = plan.stdin
@@ -59,10 +65,15 @@ class Client:
         """Whether it has to take some output before it gets more."""
         return self._queued > QUEUE_BYTES_MAX
 
+    def is_at(self, connection: socket.socket) -> bool:
+        """Whether it is served at that connection, of which there may be several descriptors."""
+        return self.is_open and os.path.sameopenfile(self._socket.fileno(), connection.fileno())
+
     def send(self, stream: int, data: bytes) -> None:
         """Send output of stream 0 or 1, or queue what the client does not take now."""
         if not self.is_open or self._ending or not self._wants[stream]:
             return
+        self._mark(busy=True)
         if self._framed:
             self._enqueue(_HEADER.pack(stream + 1, len(data)))
         self._enqueue(data)
@@ -70,7 +81,8 @@ class Client:
             self._flush()
 
     def hold(self, *, on: bool) -> None:
-        """Take no more input for now, or again."""
+        """Take no more input for now, because the process has not taken all of it, or again."""
+        self._input_waits = on
         self._reading = self.gives_input and not on
         self._watch()
 
@@ -87,6 +99,11 @@ class Client:
             self._queue.clear()
             self._queued = 0
             self._loop.forget(self._socket.fileno())
+            # The keeper may have it a little longer, but the client is to see the end now.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            if self._seat:
+                self._seat.leave()
             self._socket.close()
             self._on_change(self)
 
@@ -105,9 +122,11 @@ class Client:
             self._flush()
 
     def _read(self) -> None:
+        self._mark(busy=True)
         try:
             data = self._socket.recv(_READ_BYTES)
         except BlockingIOError:
+            self._watch()
             return
         except OSError:
             self._vanish()
@@ -122,6 +141,7 @@ class Client:
             self._on_input(self, data)
         if detached:
             self.end()
+        self._watch()
 
     def _hear_only(self) -> None:
         """It is gone, but said more than the process has taken so far: read on when there is room."""
@@ -170,6 +190,11 @@ class Client:
         if self.is_open:
             events = (READ if self._reading else 0) | (WRITE if self._queue else 0)
             self._loop.watch(self._socket.fileno(), events, self._handle)
+            self._mark(busy=bool(self._queue) or (self._input_waits and self.gives_input))
+
+    def _mark(self, *, busy: bool) -> None:
+        if self._seat:
+            self._seat.mark(busy=busy)
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -10,12 +10,9 @@ from wherry.monitor import identity, rundir
 from wherry.monitor.messages import Alive
 from wherry.monitor.streams import Ends
 
-UNKNOWN = 255
-"""The code when nobody can tell any more, as dockerd has it."""
-
 
 class Container(Struct):
-    """A living (or just dead) container. `status_fd` gives the nursery's word on its end, -1 for a child of ours."""
+    """A living (or just dead) container. `pidfd` is -1 when it was dead before it could be had."""
 
     pid: int
     pidfd: int
@@ -23,15 +20,15 @@ class Container(Struct):
     cgroup: cgroups.Cgroup | None
     started_ns: int
     start_ticks: int
-    status_fd: int = -1
 
 
 def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
-    """Take up a container without a monitor by its pidfd and what is left of its streams. Raises OSError."""
+    """Take up a container without a monitor by its pidfd and what the keeper had of its streams. Raises OSError."""
     plan, alive = rundir.load_plan(directory), rundir.load_alive(directory)
     if plan is None or alive is None or alive.pid != pid:
         raise FileNotFoundError(f"no container with pid {pid} is known in its runtime directory")
-    pidfd = spares.pop("pidfd", None)
+    pidfd = spares.get("pidfd")
+    spares = {name: fd for name, fd in spares.items() if name not in {"pidfd", "status"}}
     if pidfd is None:
         pidfd = identity.open_process(alive.pid, alive.start_ticks, alive.boot_id)
     if pidfd is not None and not spares:
@@ -63,12 +60,12 @@ def exit_code(wait_status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def known_exit_code(container: Container) -> int | None:
-    """How a dead container that is no child of ours ended, when the kernel tells."""
+def known_exit_code(pid: int, start_ticks: int, pidfd: int) -> int | None:
+    """How a dead process that is no child of ours ended, when the kernel tells. `pidfd` is -1 where there is none."""
     # A zombie's status is in /proc; when it was reaped meanwhile, newer kernels keep it with the pidfd.
-    status = identity.zombie_status(container.pid, container.start_ticks)
-    if status is None and container.pidfd >= 0:
-        status = process.exit_of(container.pidfd)
+    status = identity.zombie_status(pid, start_ticks)
+    if status is None and pidfd >= 0:
+        status = process.exit_of(pidfd)
     return None if status is None else exit_code(status)
 
 

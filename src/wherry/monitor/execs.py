@@ -10,19 +10,23 @@ from msgspec import Struct
 
 from wherry.libcontainer.enter import enter
 from wherry.linux import terminal
-from wherry.monitor.container import Container
+from wherry.monitor.container import Container, known_exit_code
+from wherry.monitor.deposits import Deposits
+from wherry.monitor.ending import Ending
 from wherry.monitor.loop import Loop
-from wherry.monitor.messages import Exec, ExitRecord, Plan
+from wherry.monitor.messages import Exec, ExitRecord, Kept, Plan, write
+from wherry.monitor.seats import Seats
 from wherry.monitor.stdio import open_stdio
-from wherry.monitor.streams import Streams
+from wherry.monitor.streams import Ends, Streams
 
 
 class Running(Struct):
-    """An exec whose process lives."""
+    """An exec whose process lives. `pidfd` is for a successor: a child of ours is reaped by its pid, at once."""
 
     id: str
     pid: int
     streams: Streams
+    pidfd: int
 
 
 class Execs:
@@ -33,12 +37,16 @@ class Execs:
         loop: Loop,
         plan: Plan,
         *,
+        deposits: Deposits,
+        seats: Seats,
         on_exit: Callable[[str, ExitRecord], None],
         on_idle: Callable[[], None],
     ) -> None:
         """Begin with none."""
         self._loop = loop
         self._plan = plan
+        self._deposits = deposits
+        self._seats = seats
         self._on_exit = on_exit
         self._on_idle = on_idle
         self._alive: dict[int, Running] = {}
@@ -75,14 +83,28 @@ class Execs:
                 container_id=self._plan.id,
             )
             ends = pipes.take(child.terminal)
-        os.close(child.pidfd)  # it is reaped by its pid, at once
         if child.terminal is not None and any(request.terminal_size):
             terminal.set_size(child.terminal, height=request.terminal_size[0], width=request.terminal_size[1])
-        streams = Streams(self._loop, ends, stdin_once=True, on_idle=self._idle)
-        self._alive[child.pid] = Running(request.id, child.pid, streams)
+        self._deposits.hold()
+        streams = self._stream(request.id, child.pid, child.pidfd, ends)
         if client is not None and request.session:
             streams.attach(client, request.session)
+        self._deposits.flush()
         return child.pid
+
+    def take_over(self, kept: Kept, fds: dict[str, int], clients: list[tuple[socket.socket, Kept]]) -> Ending:
+        """Go on with an exec whose monitor was killed; its end is to be waited for."""
+        pidfd, status_fd = fds.pop("pidfd", -1), fds.pop("status", -1)
+        streams = self._stream(kept.exec_id, kept.pid, pidfd, Ends(**fds))
+        for connection, session in clients:
+            streams.attach_again(connection, session)
+        return Ending(
+            self._loop,
+            status_fd=status_fd,
+            pidfd=pidfd,
+            ask=lambda: known_exit_code(kept.pid, 0, pidfd),
+            on_end=lambda code, finished_ns: self._end(kept.pid, code, finished_ns),
+        )
 
     def resize(self, exec_id: str, *, height: int, width: int) -> None:
         """Set the size of an exec's terminal. Raises ProcessLookupError, OSError."""
@@ -94,12 +116,39 @@ class Execs:
 
     def died(self, pid: int, code: int) -> bool:
         """A child was reaped; whether it was one of ours."""
+        return self._end(pid, code, time.time_ns())
+
+    def _stream(self, exec_id: str, pid: int, pidfd: int, ends: Ends) -> Streams:
+        streams = Streams(
+            self._loop,
+            ends,
+            seats=self._seats.row(exec_id),
+            stdin_once=True,
+            # The keeper's copy would keep the process from seeing the end of its input.
+            on_stdin_closed=lambda: self._deposit(running),
+            on_idle=self._idle,
+        )
+        running = self._alive[pid] = Running(exec_id, pid, streams, pidfd)
+        self._deposit(running)
+        return streams
+
+    def _deposit(self, running: Running) -> None:
+        fds = running.streams.ends.named()
+        if running.pidfd >= 0:
+            fds = {"pidfd": running.pidfd, **fds}
+        kept = Kept(fds=tuple(fds), exec_id=running.id, pid=running.pid)
+        self._deposits.put(f"exec {running.id}", tuple(fds.values()), write(kept), pid=running.pid)
+
+    def _end(self, pid: int, code: int, finished_ns: int) -> bool:
         running = self._alive.pop(pid, None)
         if running is None:
             return False
         self._dead.append(running.streams)
         # First the status, then the end of the stream: whoever sees the end asks for the status at once.
-        self._on_exit(running.id, ExitRecord(code=code, finished_ns=time.time_ns()))
+        self._on_exit(running.id, ExitRecord(code=code, finished_ns=finished_ns))
+        self._deposits.drop(f"exec {running.id}")
+        if running.pidfd >= 0:
+            os.close(running.pidfd)
         running.streams.finish()
         return True
 

@@ -6,31 +6,30 @@ import sys
 import traceback
 from collections.abc import Callable
 
-import msgspec
-
 from wherry.monitor import container as containers
 from wherry.monitor import rundir, wire
 from wherry.monitor.delivery import BirthPlace, Delivery
+from wherry.monitor.inheritance import sort
 from wherry.monitor.logfile import LogFile
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.messages import LogPlan, Refused, Start, TakeOver, write
 from wherry.monitor.monitor import Monitor, become_monitor
 
 
-def run(request: Start | TakeOver, fds: list[int], status_fd: int) -> None:
+def run(request: Start | TakeOver, fds: list[int], line: socket.socket) -> None:
     """Be the monitor that was asked for, until its container has ended.
 
-    `fds` are those of the message; `status_fd` is where the nursery tells how a container taken over has ended.
+    `fds` are those of the message; `line` leads to the keeper.
     """
     connection = socket.socket(fileno=fds[0])
     try:
         match request:
             case Start():
                 become_monitor(request.plan.id)
-                monitor = _start(request, connection, fds[1:])
+                monitor = _start(request, connection, fds[1:], line)
             case TakeOver():
                 become_monitor(request.id)
-                monitor = _take_over(request, connection, fds[1:], status_fd)
+                monitor = _take_over(request, connection, fds[1:], line)
     except (OSError, ValueError) as error:
         _refuse(connection, error)
         return
@@ -47,7 +46,7 @@ def guarded(work: Callable[[], None]) -> int:
     return 0
 
 
-def _start(request: Start, connection: socket.socket, fds: list[int]) -> Monitor:
+def _start(request: Start, connection: socket.socket, fds: list[int], line: socket.socket) -> Monitor:
     plan = request.plan
     take = iter(fds)
     directory = next(take)
@@ -60,7 +59,7 @@ def _start(request: Start, connection: socket.socket, fds: list[int]) -> Monitor
         # Before anything of the user's runs: whoever finds it without a monitor needs this.
         rundir.save(directory, rundir.PLAN, plan)
         delivery.give_cgroup()
-        monitor = Monitor(directory, plan, listener=rundir.listen(directory), held=tuple(take))
+        monitor = Monitor(directory, plan, listener=rundir.listen(directory), line=line, held=tuple(take))
         log = _open_log(monitor, directory, log_directory, plan.log)
         container = delivery.finish(directory)
     monitor.watch(container, log, sessions)
@@ -68,22 +67,21 @@ def _start(request: Start, connection: socket.socket, fds: list[int]) -> Monitor
     return monitor
 
 
-def _take_over(request: TakeOver, connection: socket.socket, fds: list[int], status_fd: int) -> Monitor:
+def _take_over(request: TakeOver, connection: socket.socket, fds: list[int], line: socket.socket) -> Monitor:
     take = iter(fds)
     directory = next(take)
     log_directory = next(take) if request.logged else None
-    spares = {name: next(take) for name in request.spares}
+    inherited = sort(request.kept, list(take))
     plan = rundir.load_plan(directory)
     if plan is None:
         raise FileNotFoundError(f"container {request.id} has no plan in its runtime directory")
-    monitor = Monitor(directory, plan, listener=rundir.listen(directory), held=tuple(take))
+    monitor = Monitor(directory, plan, listener=rundir.listen(directory), line=line, held=inherited.held)
     log = _open_log(monitor, directory, log_directory, plan.log)
-    container = containers.find(directory, request.pid, spares)
-    container = msgspec.structs.replace(container, status_fd=status_fd)
-    if log:
-        log.resume()
+    container = containers.find(directory, request.pid, inherited.container)
+    unsent = log.resume() if log else None
     containers.remember(directory, container)
     monitor.watch(container, log)
+    monitor.take_over(inherited, unsent)
     monitor.serve(connection)
     return monitor
 

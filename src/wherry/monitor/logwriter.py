@@ -30,14 +30,16 @@ class LogWriter:
         self._on_loss = on_loss
         self._losing = False
 
-    def resume(self) -> None:
-        """Finish what a killed forerunner had in hand."""
+    def resume(self) -> tuple[int, bytes] | None:
+        """Finish what a killed forerunner had in hand; which stream and bytes that was: no client has them yet."""
         if not os.fstat(self._journal_fd).st_size:
-            return
+            return None
         journal = self._mapped()
         pending = journal.pending()
-        if pending:
-            self._log(journal, pending)
+        if pending is None:
+            return None
+        self._log(journal, pending)
+        return pending.stream, pending.data
 
     def read(self, fd: int, stream: int) -> bytes:
         """Read once from a non-blocking descriptor; logged when this returns; empty at its end. Raises OSError."""

@@ -69,6 +69,21 @@ class Alive(Struct, frozen=True, kw_only=True):
     monitor_pid: int
 
 
+class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a monitor has the keeper hold, each thing with its descriptors: `fds` names them in their order.
+
+    For the container and each exec `pidfd`, `terminal` or `stdin` `stdout` `stderr` (the monitor's ends); for a
+    `session` its `socket` and its `seat`; what is `held` for the container. A monitor that takes over gets it back,
+    and for a process (`pid`) also `status`, where the keeper tells its end.
+    """
+
+    fds: tuple[str, ...]
+    exec_id: str = ""
+    pid: int = 0
+    session: SessionPlan | None = None
+    seat: int = 0
+
+
 # To the nursery
 
 
@@ -91,15 +106,14 @@ class TakeOver(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True
     """Fork a monitor for a container whose monitor was killed.
 
     `pid` is the container's first process. Descriptors: the daemon's connection, the runtime directory, the log's
-    directory (if `logged`), those of `spares` (see Running), then `held` others.
+    directory (if `logged`), then all those of `kept`, which is what the keeper held.
     """
 
     serial: int
     id: str
     pid: int
     logged: bool
-    spares: tuple[str, ...] = ()
-    held: int = 0
+    kept: tuple[Kept, ...] = ()
 
 
 class Forked(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -118,20 +132,14 @@ class Refused(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
     gone: bool = False
 
 
-class Reaped(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """A child of the nursery ended: a monitor, or what a killed monitor left behind. `code` as in ExitRecord."""
-
-    pid: int
-    code: int
-
-
 # To a monitor
 
 
 class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Who is there? Answered by Running."""
+    """Who is there? Answered by Running. Descriptor: a line to the keeper to use from now on (if `line`)."""
 
     serial: int
+    line: bool = False
 
 
 class Attach(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -190,17 +198,11 @@ class ListPids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True
 
 
 class Running(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """The container runs. Serial 0 is the answer to Start or TakeOver.
-
-    Descriptors: those of `spares` (`pidfd` of its first process, `terminal` or `stdin` `stdout` `stderr`: the
-    monitor's ends), then `held` others; so that the daemon can give them to another monitor.
-    """
+    """The container runs. Serial 0 is the answer to Start or TakeOver. `execs` has the pid of each by its id."""
 
     serial: int
     pid: int
     started_ns: int
-    spares: tuple[str, ...] = ()
-    held: int = 0
     execs: dict[str, int] = {}
 
 
@@ -224,10 +226,6 @@ class Done(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     serial: int
 
 
-class StdinClosed(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """The container is to see the end of its stdin: close the spare too."""
-
-
 class ExecExited(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """An exec ended."""
 
@@ -248,15 +246,16 @@ class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 
 
 ToNursery = Start | TakeOver
-FromNursery = Forked | Refused | Reaped
+FromNursery = Forked | Refused
 ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids
-FromMonitor = Running | Executing | Pids | Done | Refused | StdinClosed | ExecExited | Exited | Trouble
+FromMonitor = Running | Executing | Pids | Done | Refused | ExecExited | Exited | Trouble
 
 read_to_nursery = msgspec.json.Decoder(ToNursery).decode
 read_from_nursery = msgspec.json.Decoder(FromNursery).decode
 read_to_monitor = msgspec.json.Decoder(ToMonitor).decode
 read_from_monitor = msgspec.json.Decoder(FromMonitor).decode
 read_plan = msgspec.json.Decoder(Plan).decode
+read_kept = msgspec.json.Decoder(Kept).decode
 read_exit = msgspec.json.Decoder(ExitRecord).decode
 read_alive = msgspec.json.Decoder(Alive).decode
 write = msgspec.json.Encoder().encode

@@ -13,10 +13,13 @@ import time
 from wherry.libcontainer.cgroups import Cgroup
 from wherry.linux import prctl, process, signals
 from wherry.monitor import container as containers
-from wherry.monitor import rundir, wire
+from wherry.monitor import deposits, inheritance, keeping, rundir, wire
 from wherry.monitor.connections import Answer, Connections
 from wherry.monitor.container import Container
+from wherry.monitor.deposits import Deposits
+from wherry.monitor.ending import Ending
 from wherry.monitor.execs import Execs
+from wherry.monitor.inheritance import Inheritance
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.memory import give_back
@@ -30,6 +33,7 @@ from wherry.monitor.messages import (
     ExitRecord,
     Freeze,
     Hello,
+    Kept,
     ListPids,
     Pids,
     Plan,
@@ -38,28 +42,42 @@ from wherry.monitor.messages import (
     Running,
     SessionPlan,
     Signal,
-    StdinClosed,
     Thaw,
     ToMonitor,
     Trouble,
+    write,
 )
+from wherry.monitor.seats import Seats
 from wherry.monitor.streams import Streams
 from wherry.monitor.title import set_title
 
 Session = tuple[socket.socket, SessionPlan]
+_CONTAINER = "container"
 
 
 class Monitor:
     """Watches over one container until it and its clients are done."""
 
-    def __init__(self, directory: int, plan: Plan, *, listener: socket.socket, held: tuple[int, ...]) -> None:
-        """Begin without a container; `held` descriptors are kept open as long as it lives."""
+    def __init__(
+        self, directory: int, plan: Plan, *, listener: socket.socket, line: socket.socket, held: tuple[int, ...]
+    ) -> None:
+        """Begin without a container; `held` descriptors are kept open as long as it lives. `line` is the keeper's."""
         self._directory = directory
         self._plan = plan
         self._held = held
         self._loop = Loop(on_quiet=give_back)
         self._connections = Connections(self._loop, listener, self._serve)
-        self._execs = Execs(self._loop, plan, on_exit=self._exec_ended, on_idle=self._stop_when_idle)
+        self._deposits = Deposits(self._loop, line, plan.id)
+        self._seats = Seats(directory, self._deposits)
+        self._execs = Execs(
+            self._loop,
+            plan,
+            deposits=self._deposits,
+            seats=self._seats,
+            on_exit=self._exec_ended,
+            on_idle=self._stop_when_idle,
+        )
+        self._endings: list[Ending] = []
         self._ended = False
 
     def watch(self, container: Container, log: LogWriter | None, sessions: tuple[Session, ...] = ()) -> None:
@@ -69,29 +87,54 @@ class Monitor:
         self._streams = Streams(
             self._loop,
             container.ends,
+            seats=self._seats.row(),
             log=log,
             stdin_once=self._plan.stdin_once,
-            on_stdin_closed=lambda: self._connections.tell(StdinClosed()),
+            on_stdin_closed=self._deposit,
             on_idle=self._stop_when_idle,
         )
         for connection, session in sessions:
             self._streams.attach(connection, session)
         self._signals = signals.open_signalfd((signal.SIGCHLD,))
         self._loop.watch(self._signals, READ, self._reap)
-        if container.status_fd >= 0:
-            self._loop.watch(container.status_fd, READ, self._hear_status)
+        self._deposit()
+        for name, fds, kept in inheritance.bundles(self._held, keeping.PACKET_FDS_MAX):
+            self._deposits.put(name, fds, write(kept))
+
+    def take_over(self, inherited: Inheritance, unsent: tuple[int, bytes] | None) -> None:
+        """Go on with the clients and execs of a monitor that was killed; `unsent` was logged, but not yet sent."""
+        for connection, kept in inherited.clients_of(""):
+            self._streams.attach_again(connection, kept)
+        if unsent:
+            self._streams.send(*unsent)
+        for kept, fds in inherited.execs:
+            self._endings.append(self._execs.take_over(kept, fds, inherited.clients_of(kept.exec_id)))
+        for connection, kept in inherited.strays:
+            self._seats.give_up(kept)
+            connection.close()
+        container = self._container
+        ending = Ending(
+            self._loop,
+            status_fd=inherited.container.get("status", -1),
+            pidfd=container.pidfd,
+            ask=lambda: containers.known_exit_code(container.pid, container.start_ticks, container.pidfd),
+            on_end=self._end,
+        )
+        self._endings.append(ending)
 
     def serve(self, connection: socket.socket) -> None:
         """Tell a daemon that the container runs, and serve it."""
+        # First: from the answer on a kill must cost nothing.
+        self._deposits.flush()
         self._connections.add(connection)
-        self._connections.tell(*self._running(0))
+        self._connections.tell(self._running(0))
 
     def run(self) -> None:
         """Until the container has ended and every client has what is its own."""
         # What ended before the descriptors were watched is not told again.
         self._reap(READ)
-        if self._container.status_fd >= 0:
-            self._look_for_end()
+        for ending in self._endings:
+            ending.begin()
         self._loop.run()
         self._connections.close()
 
@@ -111,55 +154,45 @@ class Monitor:
                 return
             code = containers.exit_code(status)
             if pid == self._container.pid:
-                self._end(code)
+                self._end(code, time.time_ns())
             else:
                 self._execs.died(pid, code)
 
-    def _hear_status(self, _: int) -> None:
-        """The nursery is the parent of a container we took over: it tells the status, or knows nothing of it."""
-        data = os.read(self._container.status_fd, 16)
-        self._loop.forget(self._container.status_fd)
-        if data:
-            self._end(int(data))
-        else:
-            self._look_for_end()
+    def _deposit(self) -> None:
+        fds = self._streams.ends.named()
+        if self._container.pidfd >= 0:
+            fds = {"pidfd": self._container.pidfd, **fds}
+        kept = Kept(fds=tuple(fds), pid=self._container.pid)
+        self._deposits.put(_CONTAINER, tuple(fds.values()), write(kept), pid=self._container.pid)
 
-    def _look_for_end(self) -> None:
-        """Nobody will tell: watch for the end ourselves, and ask the kernel how it was."""
-        pidfd = self._container.pidfd
-        if pidfd < 0:
-            code = containers.known_exit_code(self._container)
-            self._end(containers.UNKNOWN if code is None else code)
-        else:
-            self._loop.watch(pidfd, READ, self._hear_end)
-
-    def _hear_end(self, _: int) -> None:
-        self._loop.forget(self._container.pidfd)
-        code = containers.known_exit_code(self._container)
-        if code is not None:
-            self._end(code)
-        elif not self._loop.is_watching(self._container.status_fd):
-            self._end(containers.UNKNOWN)
-
-    def _end(self, code: int) -> None:
+    def _end(self, code: int, finished_ns: int) -> None:
         """The first process is dead: everything else goes, the record is written, everybody is told."""
         if self._ended:
             return
         self._ended = True
-        finished_ns = time.time_ns()
+        self._deposits.hold()
         oom_killed = self._leave_cgroup()
         self._reap(READ)
         self._streams.finish()
         if self._log:
             self._log.close()
-        wire.close_all(self._held)
+        released = self._let_go()
         record = ExitRecord(code=code, finished_ns=finished_ns, oom_killed=oom_killed)
         try:
             rundir.save(self._directory, rundir.EXIT, record, durable=True)
         finally:
             self._connections.stop_listening()
+            for each in released:
+                deposits.end_release(each)
             self._connections.tell(Exited(status=record))
+            self._deposits.end()
             self._stop_when_idle()
+
+    def _let_go(self) -> list[int | None]:
+        """Close what was held for the container, here and with the keeper."""
+        wire.close_all(self._held)
+        names = [name for name, _, _ in inheritance.bundles(self._held, keeping.PACKET_FDS_MAX)]
+        return [self._deposits.begin_release(name) for name in names]
 
     def _leave_cgroup(self) -> bool:
         """Kill what is left (there is something when the pid namespace was not its own); whether memory ran out."""
@@ -197,7 +230,7 @@ class Monitor:
         container = self._container
         match request:
             case Hello():
-                return self._running(request.serial)
+                return self._greet(request, clients)
             case Attach():
                 self._streams.attach(clients[0], request.session)
             case Exec():
@@ -217,19 +250,14 @@ class Monitor:
                 return Pids(serial=request.serial, pids=tuple(self._cgroup().pids())), ()
         return Done(serial=request.serial), ()
 
-    def _running(self, serial: int) -> Answer:
-        spares = self._streams.ends.named()
-        if self._container.pidfd >= 0:
-            spares = {"pidfd": self._container.pidfd, **spares}
-        message = Running(
-            serial=serial,
-            pid=self._container.pid,
-            started_ns=self._container.started_ns,
-            spares=tuple(spares),
-            held=len(self._held),
-            execs=self._execs.pids,
-        )
-        return message, (*spares.values(), *self._held)
+    def _greet(self, request: Hello, lines: list[socket.socket]) -> Answer:
+        if request.line:
+            self._deposits.move(lines[0])
+        return self._running(request.serial), ()
+
+    def _running(self, serial: int) -> Running:
+        container = self._container
+        return Running(serial=serial, pid=container.pid, started_ns=container.started_ns, execs=self._execs.pids)
 
     def _cgroup(self) -> Cgroup:
         if self._container.cgroup is not None:

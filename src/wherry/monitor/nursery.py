@@ -1,8 +1,8 @@
 """The nursery: a small, warm process that forks a monitor for each container.
 
 It is started with the daemon and ends with it. Everything that a monitor needs is imported here once, so a start
-pays neither an interpreter's start nor an import. It is single-threaded, holds no secret, and is a subreaper: when a
-monitor is killed, its container becomes the nursery's child, so that its end is still known.
+pays neither an interpreter's start nor an import. It is single-threaded, holds no secret, and is no subreaper: when a
+monitor is killed, its container becomes the keeper's child, which outlives us.
 """
 
 import codecs
@@ -14,29 +14,25 @@ import socket
 import sys
 
 from wherry.libcontainer import cgroups
-from wherry.linux import prctl, signals
+from wherry.linux import signals
 from wherry.monitor import forked, identity, jsonlog, memory, root, title, wire
-from wherry.monitor.container import exit_code
+from wherry.monitor.keeper import NURSERY_CONNECTION, NURSERY_LINE
 from wherry.monitor.loop import READ, Loop
-from wherry.monitor.messages import Forked, FromNursery, Reaped, Refused, Start, TakeOver, read_to_nursery, write
+from wherry.monitor.messages import Forked, FromNursery, Refused, Start, TakeOver, read_to_nursery, write
 
-CONNECTION = 3
-"""The descriptor of its daemon's connection."""
-_ORPHANS_MAX = 4096
 _QUIET = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Nursery:
     """Serves one daemon."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        """Watch the daemon and the children."""
+    def __init__(self, connection: socket.socket, line: socket.socket) -> None:
+        """Watch the daemon and the children. `line` is for the monitors: it leads to the keeper."""
         self._connection = connection
+        self._line = line
         self._receiver = wire.Receiver()
         self._loop = Loop()
         self._signals = signals.open_signalfd((signal.SIGCHLD,))
-        self._orphans: dict[int, int] = {}
-        self._listeners: dict[int, int] = {}
         self._loop.watch(connection.fileno(), READ, self._receive)
         self._loop.watch(self._signals, READ, self._reap)
 
@@ -63,62 +59,27 @@ class Nursery:
             wire.close_all(fds)
 
     def _fork(self, request: Start | TakeOver, fds: list[int]) -> None:
-        status_fd = self._listen_for(request.pid) if isinstance(request, TakeOver) else -1
         pid = os.fork()
         if not pid:
-            os._exit(forked.guarded(lambda: self._become(request, fds, status_fd)))
-        if status_fd >= 0:
-            os.close(status_fd)
+            os._exit(forked.guarded(lambda: self._become(request, fds)))
         self._send(Forked(serial=request.serial, pid=pid))
 
-    def _become(self, request: Start | TakeOver, fds: list[int], status_fd: int) -> None:
+    def _become(self, request: Start | TakeOver, fds: list[int]) -> None:
         """In the child: drop what is the nursery's."""
         self._loop.close()
         self._connection.close()
         os.close(self._signals)
-        wire.close_all([*self._listeners.values()])
-        forked.run(request, fds, status_fd)
-
-    def _listen_for(self, pid: int) -> int:
-        """A pipe on which a monitor hears how its container, which is not its child, has ended.
-
-        It ends without a word when the container is not ours either.
-        """
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        os.set_inheritable(reading, False)
-        parent = identity.parent(pid)
-        if parent == os.getpid():
-            self._orphans.pop(pid, None)
-            self._listeners[pid] = writing
-            return reading
-        # Its number may have been given to another process since, but then we have not reaped it.
-        if parent is None and pid in self._orphans:
-            os.write(writing, b"%d" % self._orphans.pop(pid))
-        os.close(writing)
-        return reading
+        forked.run(request, fds, self._line)
 
     def _reap(self, _: int) -> None:
         signals.read_signalfd(self._signals)
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, _status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
                 return
-            self._tell_reaped(pid, exit_code(status))
-
-    def _tell_reaped(self, pid: int, code: int) -> None:
-        listener = self._listeners.pop(pid, None)
-        if listener is None:
-            self._orphans[pid] = code
-            if len(self._orphans) > _ORPHANS_MAX:
-                del self._orphans[next(iter(self._orphans))]
-        else:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(listener, b"%d" % code)
-            os.close(listener)
-        self._send(Reaped(pid=pid, code=code))
 
     def _send(self, message: FromNursery) -> None:
         try:
@@ -135,10 +96,10 @@ def main() -> None:
         root.enter(root.views(_packages(paths)))
         os.execv(executable, [*sys.orig_argv[:5], "inside", *sys.orig_argv[6:]])  # noqa: S606 - itself
     title.set_title("wherry-nursery", "wherry-nursery")
-    prctl.set_child_subreaper(on=True)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD, *_QUIET))
-    os.set_inheritable(CONNECTION, False)
-    nursery = Nursery(socket.socket(fileno=CONNECTION))
+    for fd in (NURSERY_CONNECTION, NURSERY_LINE):
+        os.set_inheritable(fd, False)
+    nursery = Nursery(socket.socket(fileno=NURSERY_CONNECTION), socket.socket(fileno=NURSERY_LINE))
     _warm_up()
     gc.collect()
     gc.freeze()

@@ -5,6 +5,7 @@ EXEC_ROOT/containers/<id>/     0700
     plan.json       what the monitor was told (Plan); in it no session
     alive.json      who runs (Alive), from the birth on
     journal         the log output in hand (journal.py); its lock says that a monitor lives
+    sessions        which clients' bytes are in hand (seats.py), from the first client on
     monitor.sock    the monitor listens here
     exit.json       how the container ended (ExitRecord); durable before anybody is told
 ```
@@ -13,12 +14,15 @@ All is reached through the directory's descriptor: the nursery's root has no suc
 
 import contextlib
 import fcntl
+import mmap
 import os
 import socket
+from collections.abc import Iterator
 
 from wherry.monitor.messages import Alive, ExitRecord, Plan, read_alive, read_exit, read_plan, write
 
-PLAN, ALIVE, JOURNAL, SOCKET, EXIT = "plan.json", "alive.json", "journal", "monitor.sock", "exit.json"
+PLAN, ALIVE, EXIT = "plan.json", "alive.json", "exit.json"
+JOURNAL, SESSIONS, SOCKET = "journal", "sessions", "monitor.sock"
 _BACKLOG = 16
 
 
@@ -63,12 +67,22 @@ def open_journal(directory: int) -> int:
     return fd
 
 
+def map_sessions(directory: int, size: int) -> mmap.mmap:
+    """The bytes of the file `sessions`, zeros at first. Raises OSError, also where the disk is full."""
+    fd = os.open(SESSIONS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        os.posix_fallocate(fd, 0, size)  # a write into a mapping with no block behind it would be a SIGBUS
+        return mmap.mmap(fd, size)
+    finally:
+        os.close(fd)
+
+
 def listen(directory: int) -> socket.socket:
     """The socket a daemon meets the monitor at; a forerunner's is replaced. Raises OSError."""
     remove(directory, SOCKET)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     try:
-        listener.bind(_socket_path(directory))
+        listener.bind(socket_path(directory, SOCKET))
         listener.listen(_BACKLOG)
     except OSError:
         listener.close()
@@ -80,11 +94,21 @@ def connect(directory: int) -> socket.socket:
     """A connection to the monitor. Raises ConnectionRefusedError, FileNotFoundError when there is none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        connection.connect(_socket_path(directory))
+        connection.connect(socket_path(directory, SOCKET))
     except OSError:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A directory's descriptor. Raises OSError."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
 
 
 def remove(directory: int, name: str) -> None:
@@ -93,9 +117,9 @@ def remove(directory: int, name: str) -> None:
         os.unlink(name, dir_fd=directory)
 
 
-def _socket_path(directory: int) -> str:
-    # Through the descriptor: the path proper may be longer than the 107 bytes a socket's name can have.
-    return f"/proc/self/fd/{directory}/{SOCKET}"
+def socket_path(directory: int, name: str) -> str:
+    """Through the descriptor: the path proper may be longer than the 107 bytes a socket's name can have."""
+    return f"/proc/self/fd/{directory}/{name}"
 
 
 def _load(directory: int, name: str) -> bytes | None:

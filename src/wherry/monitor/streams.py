@@ -4,6 +4,7 @@ A client that does not take its output stops the container's, once a bounded que
 nothing grows, as with dockerd. A client that is gone stops nobody.
 """
 
+import contextlib
 import os
 import socket
 from collections import deque
@@ -13,7 +14,8 @@ from wherry.linux import terminal
 from wherry.monitor.client import Client
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import GONE, READ, WRITE, Loop
-from wherry.monitor.messages import SessionPlan
+from wherry.monitor.messages import Kept, SessionPlan
+from wherry.monitor.seats import Row, Seat
 
 STDOUT, STDERR = 0, 1
 _READ_BYTES = 65536
@@ -46,6 +48,7 @@ class Streams:
         loop: Loop,
         ends: Ends,
         *,
+        seats: Row,
         log: LogWriter | None = None,
         stdin_once: bool = False,
         on_stdin_closed: Callable[[], None] | None = None,
@@ -54,6 +57,7 @@ class Streams:
         """Take over the ends and watch them."""
         self._loop = loop
         self.ends = ends
+        self._seats = seats
         self._log = log
         self._stdin_once = stdin_once
         self._on_stdin_closed = on_stdin_closed
@@ -71,13 +75,45 @@ class Streams:
         return bool(self._clients)
 
     def attach(self, connection: socket.socket, plan: SessionPlan) -> None:
-        """Let a client in; its socket is closed with its session."""
-        client = Client(self._loop, connection, plan, on_input=self._take_input, on_change=self._client_changed)
+        """Let a client in; its socket is closed with its session. One that is there already is not doubled."""
+        if any(client.is_at(connection) for client in self._clients):
+            connection.close()  # asked of a monitor that was killed before it could answer, and inherited from it
+            return
+        self._let_in(connection, plan, self._seats.take(connection, plan))
+
+    def attach_again(self, connection: socket.socket, kept: Kept) -> None:
+        """Let a client in whose monitor was killed, or send it away when what it was sent has a gap."""
+        assert kept.session is not None
+        try:
+            seat = self._seats.take_again(kept, connection)
+        except ConnectionResetError:
+            self._send_away(connection, kept.session)
+        else:
+            self._let_in(connection, kept.session, seat)
+
+    def send(self, stream: int, data: bytes) -> None:
+        """Send output to every client."""
+        for client in list(self._clients):
+            client.send(stream, data)
+        self._balance()
+
+    def _let_in(self, connection: socket.socket, plan: SessionPlan, seat: Seat | None) -> None:
+        client = Client(
+            self._loop, connection, plan, seat=seat, on_input=self._take_input, on_change=self._client_changed
+        )
         self._clients.append(client)
         if self._input:
             client.hold(on=True)
         if self._finished:
             client.end()
+
+    def _send_away(self, connection: socket.socket, plan: SessionPlan) -> None:
+        """As one that has vanished: what waits for the end of its input is told."""
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        if plan.stdin and self._stdin_once and self.ends.terminal < 0:
+            self.close_stdin()
 
     def resize(self, *, height: int, width: int) -> None:
         """Set the terminal's size in characters. Raises OSError."""
@@ -140,9 +176,7 @@ class Streams:
         if not data:
             self._end_output(fd)
             return 0
-        for client in list(self._clients):
-            client.send(stream, data)
-        self._balance()
+        self.send(stream, data)
         return len(data)
 
     def _drain(self, fd: int, stream: int) -> None:

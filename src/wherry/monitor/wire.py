@@ -6,6 +6,7 @@ of its descriptors, because a packet has to fit into the socket's buffer.
 """
 
 import os
+import select
 import socket
 import struct
 
@@ -98,6 +99,13 @@ class Receiver:
         """Close descriptors whose message never came."""
         close_all(self._ahead)
         self._ahead = []
+
+
+def await_end(fd: int, seconds: float) -> None:
+    """Wait until a pipe's other end is closed, but not for ever. Raises OSError."""
+    poll = select.poll()
+    poll.register(fd, select.POLLHUP)
+    poll.poll(seconds * 1000)
 
 
 def close_all(fds: list[int] | tuple[int, ...]) -> None:
