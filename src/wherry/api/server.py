@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from wherry.api.answers import COMMON_HEADERS, INTERNAL_ERROR, answer, nothing, refusal
 from wherry.api.connection import Connections
 from wherry.api.forms import Form
+from wherry.api.quiet import Quiet
 from wherry.api.routing import Call, RouteTable, clean
 from wherry.api.target import check, split
 from wherry.api.tls import TlsFront
@@ -26,6 +27,8 @@ from wherry.model.errors import EngineError, NotFound
 # What the last answers may take to leave when the daemon ends (twice this at most), and verbs to finish.
 ANSWERS_END_SECONDS = 0.4
 VERBS_END_SECONDS = 15.0
+# Longer than the gaps in a script's requests.
+QUIET_SECONDS = 2.0
 BACKLOG = 4096
 
 log = logging.getLogger(__name__)
@@ -35,9 +38,15 @@ class Server:
     """Serves a table of routes on any number of sockets."""
 
     def __init__(
-        self, engine: Engine, routes: RouteTable, group: asyncio.TaskGroup, *, verbs_end_seconds: float
+        self,
+        engine: Engine,
+        routes: RouteTable,
+        group: asyncio.TaskGroup,
+        *,
+        verbs_end_seconds: float,
+        on_quiet: Callable[[], None],
     ) -> None:
-        """Routes are given `engine`; verbs and connections live in `group`."""
+        """Routes are given `engine`; verbs and connections live in `group`; `on_quiet` is called after each burst."""
         self._engine = engine
         self._routes = routes
         self._group = group
@@ -46,6 +55,7 @@ class Server:
         self._listeners: list[asyncio.Server | TlsFront] = []
         self._requests: set[asyncio.Task[Any]] = set()
         self._connections = Connections(self._track)
+        self._quiet = Quiet(on_quiet, seconds=QUIET_SECONDS)
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve a listening socket, which from now on is the server's."""
@@ -74,6 +84,7 @@ class Server:
         for listener in self._listeners:
             if isinstance(listener, TlsFront):
                 listener.close()
+        self._quiet.cancel()
 
     async def _track(self, request: BaseRequest) -> StreamResponse:
         """Know what is being answered, so that streams can be ended."""
@@ -84,6 +95,7 @@ class Server:
             return await self._handle(request)
         finally:
             self._requests.discard(task)
+            self._quiet.touch()
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         try:
@@ -124,11 +136,18 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    engine: Engine, routes: RouteTable, *, verbs_end_seconds: float = VERBS_END_SECONDS
+    engine: Engine,
+    routes: RouteTable,
+    *,
+    verbs_end_seconds: float = VERBS_END_SECONDS,
+    on_quiet: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Server]:
-    """A server for the time of the context; leaving it ends streams and waits that long for verbs."""
+    """A server for the time of the context; leaving it ends streams and waits that long for verbs.
+
+    `on_quiet` is called when nothing was asked for QUIET_SECONDS, once after each burst of requests.
+    """
     async with asyncio.TaskGroup() as group:
-        server = Server(engine, routes, group, verbs_end_seconds=verbs_end_seconds)
+        server = Server(engine, routes, group, verbs_end_seconds=verbs_end_seconds, on_quiet=on_quiet)
         try:
             yield server
         finally:

@@ -21,6 +21,7 @@ from wherry.bootstrap.logs import set_level
 from wherry.bootstrap.pidfile import holding
 from wherry.bootstrap.readiness import announce_ready, notify
 from wherry.engine.engine import Engine
+from wherry.linux import heap
 
 # dockerd too gives up on an orderly end when it is told for the third time.
 SIGNALS_UNTIL_FORCED = 3
@@ -39,7 +40,7 @@ async def serve(options: Options) -> None:
         async with house.engine(options.settings) as engine:
             _reload_on_hangup(options, engine)
             seconds = options.settings.shutdown_timeout_seconds
-            async with serving(engine, all_routes(), verbs_end_seconds=seconds) as server:
+            async with serving(engine, all_routes(), verbs_end_seconds=seconds, on_quiet=heap.give_back) as server:
                 await _listen(server, listeners, tls)
                 _announce(options)
                 await stop.wait()

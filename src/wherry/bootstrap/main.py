@@ -16,6 +16,7 @@ from wherry.bootstrap.flags import FlagError, parse_arguments
 from wherry.bootstrap.logs import set_up
 from wherry.bootstrap.options import FLAGS, usage
 from wherry.engine.settings import Limit, RegistrySettings
+from wherry.linux import heap
 from wherry.model.errors import EngineError
 from wherry.records.upgrades import UnknownFormat
 
@@ -63,6 +64,7 @@ def _run_daemon(options: Options) -> int:
     set_up("debug" if options.settings.debug else options.serving.log_level, options.serving.log_format)
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.umask(0o022)
+    heap.share()
     if options.serving.ready_fd is not None:
         os.set_inheritable(options.serving.ready_fd, False)
     _raise_file_limit(options.settings.original_nofile)

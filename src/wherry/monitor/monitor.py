@@ -11,7 +11,7 @@ import socket
 import time
 
 from wherry.libcontainer.cgroups import Cgroup
-from wherry.linux import prctl, process, signals
+from wherry.linux import heap, prctl, process, signals
 from wherry.monitor import container as containers
 from wherry.monitor import deposits, inheritance, keeping, rundir, wire
 from wherry.monitor.connections import Answer, Connections
@@ -22,7 +22,6 @@ from wherry.monitor.execs import Execs
 from wherry.monitor.inheritance import Inheritance
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
-from wherry.monitor.memory import give_back
 from wherry.monitor.messages import (
     Attach,
     Done,
@@ -65,7 +64,7 @@ class Monitor:
         self._directory = directory
         self._plan = plan
         self._held = held
-        self._loop = Loop(on_quiet=give_back)
+        self._loop = Loop(on_quiet=heap.give_back)
         self._connections = Connections(self._loop, listener, self._serve)
         self._deposits = Deposits(self._loop, line, plan.id)
         self._seats = Seats(directory, self._deposits)

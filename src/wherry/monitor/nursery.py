@@ -14,12 +14,14 @@ import socket
 import sys
 
 from wherry.libcontainer import cgroups
-from wherry.linux import signals
-from wherry.monitor import forked, identity, jsonlog, memory, root, title, wire
+from wherry.linux import heap, signals
+from wherry.monitor import forked, identity, jsonlog, root, title, wire
 from wherry.monitor.keeper import NURSERY_CONNECTION, NURSERY_LINE
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import Forked, FromNursery, Refused, Start, TakeOver, read_to_nursery, write
 
+# Several times what a monitor needs for one read of a busy log; it is given back when all is quiet.
+_FREED_BYTES_MAX = 2 * 1024 * 1024
 _QUIET = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -108,7 +110,7 @@ def main() -> None:
 
 def _warm_up() -> None:
     """Do once what each monitor would do for itself otherwise: late imports, looking at what never changes."""
-    memory.keep_for_reuse()
+    heap.keep_freed(_FREED_BYTES_MAX)
     codecs.lookup("ascii")
     identity.boot_id()
     jsonlog.encode(b"warm\n", stream="stdout", first_ns=1)
