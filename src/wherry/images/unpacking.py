@@ -10,10 +10,13 @@ from wherry.crashpoints import crash_point
 from wherry.images.compression import Plain
 from wherry.images.library import Library
 from wherry.images.progress import Meter, Progress, Report
-from wherry.model.errors import Conflict, EngineError
+from wherry.model.errors import Conflict, EngineError, InvalidParameter
 from wherry.model.ids import short_id
 from wherry.model.image import Layer
 from wherry.oci.digest import digest_of
+
+LAYERS_MAX = 500
+"""What overlayfs can stack (OVL_MAX_STACK in the kernel's fs/overlayfs/params.h); dockerd stops at 125."""
 
 
 class LayerMismatch(EngineError):
@@ -38,9 +41,15 @@ class PlannedLayer:
 
 
 def plan_layers(blobs: Iterable[str], diff_ids: Iterable[str]) -> list[PlannedLayer]:
-    """The layers of a stack, lowest first, with their chain ids (image-spec config.md, "Layer ChainID")."""
+    """The layers of a stack, lowest first, with their chain ids (image-spec config.md, "Layer ChainID").
+
+    Raises InvalidParameter for more than can be stacked.
+    """
     planned: list[PlannedLayer] = []
     parent = ""
+    diff_ids = list(diff_ids)
+    if len(diff_ids) > LAYERS_MAX:
+        raise InvalidParameter("max depth exceeded")
     for blob, diff_id in zip(blobs, diff_ids, strict=True):
         chain_id = digest_of(f"{parent} {diff_id}".encode()) if parent else diff_id
         planned.append(PlannedLayer(blob=blob, diff_id=diff_id, chain_id=chain_id, parent=parent))
