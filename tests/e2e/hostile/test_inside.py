@@ -86,11 +86,9 @@ def test_readonly_paths_refuse_to_be_written(sh):
     assert sh("exec 2>&1;" + "".join(f"chmod 700 {path};" for path in paths) + "true").count(
         "Read-only file system"
     ) == len(paths)
-    files = (
-        "/proc/sys/kernel/core_pattern /proc/sys/vm/drop_caches /proc/sys/kernel/modprobe /proc/sys/fs/binfmt_misc/x"
-    )
-    text = sh(f"exec 2>&1; for f in {files}; do echo x >$f; done; mount -o remount,rw /proc/sys; true")
-    assert text.count("Read-only file system") == 4
+    files = ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sys/kernel/hostname")
+    text = sh(f"exec 2>&1; for f in {' '.join(files)}; do echo x >$f; done; mount -o remount,rw /proc/sys; true")
+    assert text.count("Read-only file system") == len(files)
     assert "permission denied" in text.lower() or "not permitted" in text
 
 
@@ -110,7 +108,7 @@ def test_no_release_agent_can_be_set(sh):
     assert all(line.startswith("sh: can't create") for line in written)
     assert sum("Read-only file system" in line for line in written) >= 8
     for command in (
-        "unshare -UrmC true",
+        "unshare -Urm true",
         "unshare -r true",
         "mount -t cgroup -o rdma x /tmp",
         "mount -t cgroup2 x /tmp",
