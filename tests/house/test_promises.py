@@ -23,8 +23,9 @@ def test_each_named_test_is_there(page):
         assert not name or name in functions_in(ROOT / file), f"{file}::{name}"
 
 
-def test_each_row_of_the_page_on_reliability_names_its_test():
-    rows = [line for line in (ROOT / "docs/reliability.md").read_text().splitlines() if line.startswith("| ")]
+@pytest.mark.parametrize("page", ["reliability.md", "security.md"])
+def test_each_row_of_promises_names_its_test(page):
+    rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| ")]
     assert rows
     headings = [row for row in rows if "| held by |" in row]
     assert [row for row in rows if row not in headings and not NAMED.search(row)] == []
