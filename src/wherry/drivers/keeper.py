@@ -65,6 +65,7 @@ class Keeper:
         self._heard = []
         if self._answer and not self._answer.done():
             self._answer.set_exception(KeeperFailed("the keeper is gone"))
+            self._answer.exception()  # whoever waits for it gets it; nobody need
 
     async def spawn(self, arguments: Sequence[str], fds: tuple[int, ...]) -> tuple[int, int]:
         """Have a nursery started below it: its pid and pidfd. Raises KeeperFailed."""
@@ -124,6 +125,7 @@ class Keeper:
         try:
             keeping.send(self._connection, keeping.packets([record])[0])
         except OSError as error:
+            self._lost()
             raise KeeperFailed(f"the keeper cannot be asked: {error}") from None
 
     def _receive(self) -> None:

@@ -18,6 +18,8 @@ from wherry.monitor.seats import Seat
 
 QUEUE_BYTES_MAX = 262144
 _READ_BYTES = 65536
+# So little goes into a socket's buffer whole or not at all.
+_SENT_AT_ONCE_BYTES = 4096
 # As Go's net package, which dockerd's listeners use.
 _KEEPALIVE_SECONDS = 15
 _KEEPALIVE_PROBES = 9
@@ -161,6 +163,9 @@ class Client:
         if not self.is_open:
             return
         was_full = self.is_full
+        if self._queued <= _SENT_AT_ONCE_BYTES:
+            # A kill during the call or just after it, when the client has answered already, finds nothing in hand.
+            self._mark(busy=False)
         try:
             while self._queue:
                 self._sent(self._socket.sendmsg([*self._queue][:16], [], socket.MSG_NOSIGNAL))
