@@ -35,7 +35,7 @@ def proportional_of_daemon(engine: Engine, watch: Watch) -> None:
     """All processes of the engine without a container, some while after it has had something to do."""
     engine.docker("run", "--rm", "busybox", "/bin/true")
     time.sleep(QUIET_SECONDS)
-    watch.note(sum(_field(pid, "Pss") for pid in _family(engine.pid)))
+    watch.note(sum(_field(pid, "Pss") for pid in {*_family(engine.pid), *_outliving(engine)}))
 
 
 def _pid(engine: Engine, name: str) -> int:
@@ -59,6 +59,13 @@ def _family(pid: int) -> Iterator[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         if _parent(int(stat.parent.name)) == pid:
             yield from _family(int(stat.parent.name))
+
+
+def _outliving(engine: Engine) -> Iterator[int]:
+    """Processes of the engine's that are no children of its daemon."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        if comm.read_text().startswith(f"{engine.name}-"):
+            yield int(comm.parent.name)
 
 
 def _parent(pid: int) -> int:
