@@ -196,6 +196,7 @@ def crash():
     def die(networks):
         ground = networks._ground
         ground.spares.close()
+        ground.bare_spares.close()
         ground.proxy._hang_up()
         ground.watch.close()
         ground.claim.release()

@@ -47,6 +47,18 @@ async def test_a_namespace_from_the_spare_ones_is_like_any_other(daemon, contain
     assert sysctl(sandbox, "core/somaxconn") == "77"
 
 
+@pytest.mark.parametrize("spares", [0, 3])
+async def test_a_bare_namespace_from_the_spare_ones_is_like_any_other(daemon, containers, spares):
+    networks = await daemon(NetworkOptions(spare_namespaces=spares))
+    sandboxes = [await containers(networks, network="none", sysctls=(("net.core.somaxconn", "77"),)) for _ in range(5)]
+    for sandbox in sandboxes:
+        assert "127.0.0.1/8" in inside(sandbox, "ip", "address", "show")
+        assert inside(sandbox, "ip", "-o", "link").count("\n") == 1
+        assert sysctl(sandbox, "ipv4/ip_unprivileged_port_start") == "0"
+        assert sysctl(sandbox, "core/somaxconn") == "77"
+    assert len({os.fstat(sandbox.netns_fd).st_ino for sandbox in sandboxes}) == 5
+
+
 async def test_containers_get_the_lowest_addresses_in_turn(networks, containers):
     sandboxes = [await containers(networks) for _ in range(6)]
     addresses = [sandbox.attachment.endpoints[0].ip_address for sandbox in sandboxes]

@@ -1,10 +1,12 @@
 """The daemon's life: listen, open the engine, serve until told to stop, leave the containers running."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import ssl
+import sys
 from dataclasses import replace
 
 from wherry import __version__
@@ -28,6 +30,8 @@ SIGNALS_UNTIL_FORCED = 3
 # What a changed configuration file changes while the daemon runs.
 RELOADABLE = ("debug", "label", "log-level", "shutdown-timeout")
 
+SWITCH_SECONDS = 0.0005
+
 log = logging.getLogger(__name__)
 
 
@@ -42,10 +46,19 @@ async def serve(options: Options) -> None:
             seconds = options.settings.shutdown_timeout_seconds
             async with serving(engine, all_routes(), verbs_end_seconds=seconds, on_quiet=heap.give_back) as server:
                 await _listen(server, listeners, tls)
+                _leave_to_itself()
                 _announce(options)
                 await stop.wait()
                 notify("STOPPING=1", os.environ)
                 log.info("Processing signal: containers run on")
+
+
+def _leave_to_itself() -> None:
+    """What is there now stays: the collector need not look at it again, which takes it tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+    # A thread that computes gives way to the loop soon; the default is five milliseconds.
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -102,7 +102,8 @@ class Birth:
     destination stands in `mounts` are moved in by descriptor at their place in spec order.
     `rootfs_fd` is a detached mount of the root file system. `netns_fd` None leaves the spec's network namespace
     to the spec. `held_fds` are kept open as long as the container lives (reservations of host ports).
-    `stdin_once` closes stdin when the first session with stdin ends its input.
+    `stdin_once` closes stdin when the first session with stdin ends its input. With `mounts_linger` the end is told
+    before the container's mounts are gone, which may take a while: a file system is synced. `forget` ends them then.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Birth:
     held_fds: tuple[int, ...] = ()
     open_stdin: bool = False
     stdin_once: bool = False
+    mounts_linger: bool = False
     sessions: tuple[Session, ...] = ()
     terminal_size: tuple[int, int] = (0, 0)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -81,6 +81,7 @@ class NativeDriver:
             directory = self._fresh_directory(birth.id)
             crash_point("start.run-directory-made")
             process = NativeProcess(birth.id, directory, replace=self._replace)
+            process.mounts_linger = birth.mounts_linger
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, tuple(given))
         except BaseException:
@@ -113,13 +114,13 @@ class NativeDriver:
     async def forget(self, container_id: str) -> None:
         """Remove what is kept about a dead container. Unknown ones are fine."""
         process = self._processes.pop(container_id, None)
+        mounts = process.hand_over_mounts() if process else -1
         if process:
             process.close()
         path = self._path(container_id)
-        if os.path.isdir(path):
-            if process is None or process.lost_monitor:
-                self._keeper.drop(container_id)
-            await asyncio.to_thread(_remove_directory, path)
+        if os.path.isdir(path) and (process is None or process.lost_monitor):
+            self._keeper.drop(container_id)
+        await asyncio.to_thread(_clear, path, mounts)
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """End and forget every container but the known ones."""
@@ -353,8 +354,10 @@ def _open_log_directory(path: str) -> int:
         raise EngineError(f"failed to initialize logging driver: open {path}: {error.strerror}") from None
 
 
-def _remove_directory(path: str) -> None:
-    """A dead container's runtime directory; one that is gone is fine."""
+def _clear(path: str, mounts: int) -> None:
+    """A dead container's mounts and its runtime directory; one that is gone is fine."""
+    if mounts >= 0:
+        os.close(mounts)
     if os.path.isdir(path):
         _remove_stale_cgroup(path)
         crash_point("forget.cgroup-removed")

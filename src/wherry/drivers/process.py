@@ -97,6 +97,8 @@ class NativeProcess:
         self.directory = directory
         self.lost_monitor = False
         """Whether one was killed, so that the keeper may hold what nobody dropped."""
+        self.mounts_linger = False
+        self._mounts = -1
         self._replace = replace
         self._channel: Channel[FromMonitor] | None = None
         self._pid = 0
@@ -238,9 +240,17 @@ class NativeProcess:
         self._replace = _ignore
         if self._channel:
             self._channel.close()
+        mounts = self.hand_over_mounts()
+        if mounts >= 0:
+            os.close(mounts)
         if self.directory >= 0:
             os.close(self.directory)
             self.directory = -1
+
+    def hand_over_mounts(self) -> int:
+        """The descriptor that keeps its mounts, -1 for none; closing it may take a while."""
+        fd, self._mounts = self._mounts, -1
+        return fd
 
     async def _met(self) -> None:
         """Wait until a monitor is there. Raises ProcessGone."""
@@ -271,6 +281,8 @@ class NativeProcess:
 
     def _take(self, running: Running) -> None:
         self._pid, self._started_ns = running.pid, running.started_ns
+        if self.mounts_linger and self._mounts < 0:
+            self._mounts = _open_mounts(running.pid)
         self._reachable.set()
 
     def _lost(self) -> None:
@@ -288,6 +300,14 @@ class NativeProcess:
         if refused.exit_code:
             return StartFailed(refused.message, refused.exit_code)
         return EngineError(refused.message)
+
+
+def _open_mounts(pid: int) -> int:
+    """A process's mount namespace; -1 when it is dead already: then its mounts go with it."""
+    try:
+        return os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _ignore(_: NativeProcess) -> None:

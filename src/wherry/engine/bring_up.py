@@ -42,6 +42,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     Raises EngineError with dockerd's words; nothing is left behind then.
     """
     running = after(container.state.status, Happening.START)
+    await live.forgotten()
     async with AsyncExitStack() as undo:
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
@@ -100,6 +101,8 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
         held_fds=joined.hand_over_reservations(),
         open_stdin=container.config.open_stdin,
         stdin_once=container.config.stdin_once,
+        # Of what the user mounted he may wait for the end of the mounts.
+        mounts_linger=not container.mounts,
         sessions=live.hand_over_sessions(),
         terminal_size=container.host_config.console_size,
     )

@@ -5,16 +5,16 @@ import logging
 import shutil
 
 from wherry.crashpoints import crash_point
-from wherry.engine.engine import Engine
+from wherry.engine.engine import Engine, Live
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
 
 log = logging.getLogger(__name__)
 
 
-def clear_away_soon(engine: Engine, container: Container) -> None:
+def clear_away_soon(engine: Engine, container: Container, live: Live) -> None:
     """Delete a removed container's directories, and from the disk what storage took out of sight. One run at a time."""
-    engine.uncleared.append(container)
+    engine.uncleared.append((container, live))
     if engine.clearing is None or engine.clearing.done():
         engine.clearing = engine.background(_clear_all(engine), name="clear away")
 
@@ -22,7 +22,8 @@ def clear_away_soon(engine: Engine, container: Container) -> None:
 async def _clear_all(engine: Engine) -> None:
     while engine.uncleared:
         gone, engine.uncleared = engine.uncleared, []
-        for container in gone:
+        for container, live in gone:
+            await live.forgotten()
             await _clear(engine, container)
         await asyncio.to_thread(engine.storage.purge)
         crash_point("remove.purged")

@@ -25,7 +25,7 @@ class Node:
 
 def nodes(host_config: HostConfig) -> tuple[Node, ...]:
     """All that must be made. Raises InvalidParameter for what is no device or not there."""
-    found = {node.device.path: node for node in _of_host() if host_config.privileged}
+    found = {node.device.path: node for node in _of_host()} if host_config.privileged else {}
     for device in host_config.devices or ():
         access = device.cgroup_permissions or _ACCESS
         if not set(access) <= set(_ACCESS):

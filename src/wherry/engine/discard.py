@@ -61,7 +61,7 @@ async def finish(engine: Engine, container: Container, *, volumes: bool) -> None
             await remove_anonymous(engine, {mount.name for mount in container.mounts if mount.kind == "volume"})
     except (EngineError, OSError):
         log.exception("container %s is removed, but not all that it had", container.id)
-    clear_away_soon(engine, container)
+    clear_away_soon(engine, container, engine.live_of(container.id))
 
 
 def _take_out_of_sight(engine: Engine, container: Container) -> None:

@@ -29,7 +29,8 @@ class Live:
     `lock` is held while a process is made or unmade, never while one runs. `ended` counts ends: a waiter looks
     at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
     automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
-    both. `sessions` are clients that attached before the start.
+    both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `sessions` are
+    clients that attached before the start.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -43,12 +44,18 @@ class Live:
     removed: bool = False
     keep: bool = False
     doomed: bool = False
+    forgetting: asyncio.Task[None] | None = None
 
     def hand_over_sessions(self) -> tuple[Session, ...]:
         """The clients that waited for the start; their sockets are the driver's from now on."""
         sessions = tuple(self.sessions)
         self.sessions.clear()
         return sessions
+
+    async def forgotten(self) -> None:
+        """Wait until nothing is left of the last process."""
+        if self.forgetting is not None:
+            await asyncio.wait([self.forgetting])
 
     def close_sessions(self) -> None:
         """Send the clients away that waited for a start which failed."""
@@ -82,7 +89,7 @@ class Engine:
     live: dict[str, Live] = field(default_factory=dict)
     execs: dict[str, LiveExec] = field(default_factory=dict)
     reserved_names: set[str] = field(default_factory=set)
-    uncleared: list[Container] = field(default_factory=list)
+    uncleared: list[tuple[Container, Live]] = field(default_factory=list)
     clearing: asyncio.Task[None] | None = None
 
     def live_of(self, container_id: str) -> Live:

@@ -38,10 +38,20 @@ def write_files(engine: Engine, container: Container, joined: Joined) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
+    data = text.encode()
+    if _read_bytes(path) == data:
+        return  # from the start before
     with path.open("wb") as file:
         os.fchmod(file.fileno(), FILE_MODE)  # whatever the umask
-        file.write(text.encode())
+        file.write(data)
     crash_point("start.file-written")
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _hosts(engine: Engine, container: Container, joined: Joined) -> str:

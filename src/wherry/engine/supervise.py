@@ -85,7 +85,8 @@ async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
         container = await _record_end(engine, old, live, status, happening)
         _tell_end(engine, old, container, status)
         if not live.doomed:
-            await engine.driver_of(container).forget(container_id)
+            forget = engine.driver_of(container).forget(container_id)
+            live.forgetting = engine.background(forget, name=f"forget {container_id}")
 
 
 async def _record_end(

@@ -28,7 +28,7 @@ from wherry.networks.ports import PortBook, is_v6
 from wherry.networks.proxy import Proxy
 from wherry.networks.publish import Publisher
 from wherry.networks.relay import Relay
-from wherry.networks.spares import Spares
+from wherry.networks.spares import Bare, OnBridge, Spares
 from wherry.networks.teardown import Teardown
 from wherry.networks.watch import RulesWatch
 
@@ -50,6 +50,7 @@ class Ground:
     proxy: Proxy | None
     bridges: dict[str, Bridge]
     spares: Spares | None = None
+    bare_spares: Spares | None = None
     watch: RulesWatch | None = None
     claim: Claim | None = None
 
@@ -190,8 +191,12 @@ def start_spares(ground: Ground) -> None:
     """Begin to keep namespaces ready for the default bridge."""
     default = [bridge for bridge in ground.bridges.values() if bridge.is_default]
     if default and ground.options.spare_namespaces:
-        ground.spares = Spares(ground.maker, default[0], ground.options.spare_namespaces)
+        supply = OnBridge(default[0])
+        ground.spares = Spares(ground.maker, supply, supply.count(ground.options.spare_namespaces))
         ground.spares.refill()
+    if ground.bare_spares is None:
+        # Made from the first container without a network on: many a host never has one.
+        ground.bare_spares = Spares(ground.maker, Bare(), ground.options.spare_namespaces)
 
 
 def repair(ground: Ground, attached: Collection[Attachment]) -> None:
@@ -212,8 +217,9 @@ async def close_ground(ground: Ground, attached: Collection[Attachment]) -> None
     """Let go; bridges, rules and what containers use stay."""
     if ground.watch is not None:
         ground.watch.close()
-    if ground.spares is not None:
-        ground.spares.close()
+    for spares in (ground.spares, ground.bare_spares):
+        if spares is not None:
+            spares.close()
     await ground.maker.close()
     # What the maker was still busy with when it was told to end, too.
     mend_links(ground, attached)

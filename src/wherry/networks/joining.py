@@ -19,6 +19,7 @@ from wherry.networks.ground import Ground, mapping, relay
 from wherry.networks.plan import BASE_SYSCTLS, Interface, Make
 from wherry.networks.ports import is_v6
 from wherry.networks.publish import Held
+from wherry.networks.spares import Spare, Spares
 
 MAC_BYTES = 6
 
@@ -39,10 +40,10 @@ async def enter(
     bridges = [(place, _bridge(ground, place)) for place in places if place.network.driver == "bridge"]
     for place, bridge in bridges:
         _check(place, bridge)
-    if len(bridges) == 1 and _may_be_spare(*bridges[0]):
-        spare = await _from_spares(ground, request, undo)
+    if len(bridges) <= 1 and all(_may_be_spare(*found) for found in bridges):
+        spare = await _from_spares(ground, ground.spares if bridges else ground.bare_spares, request, undo)
         if spare is not None:
-            return spare[0], _endpoints(places, [spare[1]])
+            return spare.netns_fd, _endpoints(places, [*spare.interfaces])
     interfaces = [await _interface(ground, number, *found, undo) for number, found in enumerate(bridges)]
     sysctls = (*BASE_SYSCTLS, *request.sysctls)
     netns = await ground.maker.make(Make(interfaces=tuple(interfaces), sysctls=sysctls))
@@ -94,18 +95,21 @@ def _may_be_spare(place: Place, bridge: Bridge) -> bool:
     return bridge.is_default and not place.mac_address
 
 
-async def _from_spares(ground: Ground, request: JoinRequest, undo: AsyncExitStack) -> tuple[int, Interface] | None:
-    spare = await ground.spares.take() if ground.spares is not None else None
+async def _from_spares(
+    ground: Ground, spares: Spares | None, request: JoinRequest, undo: AsyncExitStack
+) -> Spare | None:
+    spare = await spares.take() if spares is not None else None
     if spare is None:
         return None
     undo.callback(os.close, spare.netns_fd)
     crash_point("network.spare-taken")
-    _give_back_later(ground, _default(ground), spare.interface, undo)
+    for interface in spare.interfaces:
+        _give_back_later(ground, _default(ground), interface, undo)
     # Its own came with it when it was made.
     further = tuple(pair for pair in request.sysctls if pair not in BASE_SYSCTLS)
     if further:
         await ground.maker.tune(spare.netns_fd, further)
-    return spare.netns_fd, spare.interface
+    return spare
 
 
 def _default(ground: Ground) -> Bridge:

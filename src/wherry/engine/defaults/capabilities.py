@@ -1,5 +1,6 @@
 """Docker's default capabilities, and what --cap-add, --cap-drop and --privileged make of them (moby `oci/caps`)."""
 
+import functools
 from collections.abc import Collection, Iterable
 
 from wherry.linux import capability
@@ -28,11 +29,13 @@ ALL = "ALL"
 Names = tuple[str, ...]
 
 
+@functools.cache
 def available() -> Names:
-    """What this process can give: its own effective capabilities, by number. Raises OSError."""
+    """What this process can give: its own effective capabilities, by number, which stay as they are. Raises OSError."""
     return tuple(capability.NAMES[number] for number in _known(capability.capget().effective))
 
 
+@functools.cache
 def lacking() -> Names:
     """What the kernel has and this process cannot give; a privileged container is without it. Raises OSError."""
     ours = available()

@@ -1,5 +1,6 @@
 """Paths of /proc and /sys that a container must not see or must not write (moby `oci/defaults.go`)."""
 
+import functools
 import glob
 
 MASKED = (
@@ -28,6 +29,7 @@ READONLY = (
 _THERMAL = "/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle"
 
 
+@functools.cache
 def masked_paths() -> tuple[str, ...]:
     """MASKED, and on hosts that have them the counters which tell what neighbours compute (GHSA-6fw5-f8r9-fgfm)."""
     return (*MASKED, *sorted(glob.glob(_THERMAL)))
