@@ -18,14 +18,43 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def create_start_wait(engine: Engine) -> None:
-    """Create a container on the default bridge, start it, wait for its end; removed outside of what counts."""
+def create_start_wait(engine: Engine, network: str) -> None:
+    """Create a container, start it, wait for its end; removed outside of what counts."""
     connection = _Connection(str(engine.socket))
-    body = {"Image": "busybox", "Cmd": ["/bin/true"], "HostConfig": {"AutoRemove": True}}
-    made = _call(connection, "POST", "/v1.41/containers/create", body)
-    _call(connection, "POST", f"/v1.41/containers/{made['Id']}/start")
-    _wait(connection, made["Id"])
+    name = _create(connection, network)
+    _call(connection, "POST", f"/v1.41/containers/{name}/start")
+    _wait(connection, name)
     connection.close()
+
+
+def run_to_removal(engine: Engine, network: str) -> None:
+    """The same, but until it is removed, as `docker run --rm` waits for it: asked before the start."""
+    connection, waiting = _Connection(str(engine.socket)), _Connection(str(engine.socket))
+    name = _create(connection, network)
+    waiting.request("POST", f"/v1.41/containers/{name}/wait?condition=removed")
+    answer = waiting.getresponse()  # its head comes at once
+    _call(connection, "POST", f"/v1.41/containers/{name}/start")
+    assert json.loads(answer.read())["StatusCode"] == 0
+    connection.close()
+    waiting.close()
+
+
+def exec_and_wait(engine: Engine, container: str) -> None:
+    """A process in a running container, from the first request to the end of its streams."""
+    connection = _Connection(str(engine.socket))
+    body = {"Cmd": ["/bin/true"], "AttachStdout": True, "AttachStderr": True}
+    made = _call(connection, "POST", f"/v1.41/containers/{container}/exec", body)
+    upgrade = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"}
+    connection.request("POST", f"/v1.41/exec/{made['Id']}/start", '{"Detach": false, "Tty": false}', upgrade)
+    while connection.sock.recv(65536):
+        pass
+    connection.close()
+
+
+def _create(connection: _Connection, network: str) -> str:
+    host = {"AutoRemove": True, "NetworkMode": network}
+    body = {"Image": "busybox", "Cmd": ["/bin/true"], "HostConfig": host}
+    return str(_call(connection, "POST", "/v1.41/containers/create", body)["Id"])
 
 
 def _wait(connection: _Connection, container: str) -> None:
