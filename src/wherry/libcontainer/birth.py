@@ -6,7 +6,7 @@ one line. What the parent must do for it (id maps, limits, hooks of the host) it
 
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces, procfs
@@ -20,7 +20,7 @@ from wherry.linux import prctl, process, signals
 from wherry.linux.capability import last_capability
 from wherry.oci.runtime import Spec
 
-__all__ = ("Beginning", "BirthError", "Child", "Plan", "Stdio", "begin", "may_get_cgroup_later", "spawn")
+__all__ = ("Birth", "BirthError", "Child", "Plan", "Stdio", "may_get_cgroup_later", "spawn")
 
 
 @dataclass(slots=True)
@@ -49,15 +49,34 @@ class Child:
             line.close()
 
 
-class Beginning:
-    """A process that is being born: it puts its root together, while the caller does other things."""
+class Birth:
+    """A birth that is prepared: all that it needs of the host is open, and one process is to begin it.
 
-    def __init__(self, child: Child, line: Channel, womb: Womb) -> None:
-        """Take over its line."""
-        self._child = child
-        self._line = line
-        self._womb = womb
-        self._is_over = False
+    That may be a fork of the one that prepared it, which then can give the cgroup, and has to let go of the rest.
+    """
+
+    def __init__(self, plan: Plan, stdio: Stdio) -> None:
+        """Open everything. Raises BirthError."""
+        try:
+            validate(plan.spec, has_netns=plan.netns_fd is not None)
+        except InvalidSpec as error:
+            raise at("", error) from None
+        self._child: Child | None = None
+        with ExitStack() as opened:
+            self._line, theirs = channel.pair()
+            opened.callback(self._line.close)
+            opened.callback(theirs.close)
+            self._womb = _prepare(plan, stdio, theirs, opened)
+            self._opened = opened.pop_all()
+
+    def begin(self) -> None:
+        """Clone the process, which puts its root together while the caller does other things. Raises BirthError."""
+        self._child = _deliver(self._womb, self._line)
+        self._womb.channel.close()
+
+    def stand_aside(self) -> None:
+        """In a process that is not to begin it: let go of the child's end of the line."""
+        self._womb.channel.close()
 
     def give(self, cgroup: Cgroup) -> None:
         """Hand over the cgroup that the plan says would follow; the child joins it then. Raises BirthError."""
@@ -72,21 +91,23 @@ class Beginning:
         except OSError as error:
             raise at("error handing the cgroup over", error) from None
 
+    def refuse(self, error: BirthError) -> None:
+        """Say why there will be no cgroup: `finish` raises that. Raises OSError when nobody listens any more."""
+        self._line.send(channel.FAILED, channel.failure_bytes(error))
+
     def finish(self) -> Child:
         """Return once execve(2) happened, or the process waits for its start. Raises BirthError; it is gone then."""
-        try:
-            _attend(self._child, self._line, self._womb)
-        except BaseException:
-            self._is_over = True
-            self._line.close()
-            raise
-        return self._child
+        assert self._child is not None
+        child, self._child = self._child, None
+        _attend(child, self._line, self._womb)
+        if child.line is not None:
+            self._opened.pop_all()  # it is still spoken to
+        return child
 
-    def abandon(self) -> None:
-        """End it after all; nothing, if it has ended."""
-        if not self._is_over:
-            self._is_over = True
-            self._line.close()
+    def close(self) -> None:
+        """Let go of everything, and end a process that was begun and not finished."""
+        self._opened.close()
+        if self._child is not None:
             end(self._child)
 
 
@@ -104,23 +125,9 @@ def spawn(plan: Plan, stdio: Stdio) -> Child:
 
     0, 1 and 2 must be open in the caller, which must be single-threaded. Raises BirthError; nothing is left then.
     """
-    return begin(plan, stdio).finish()
-
-
-def begin(plan: Plan, stdio: Stdio) -> Beginning:
-    """The same, but return as soon as the process is there. Raises BirthError; nothing is left then."""
-    try:
-        validate(plan.spec, has_netns=plan.netns_fd is not None)
-    except InvalidSpec as error:
-        raise at("", error) from None
-    with ExitStack() as opened, ExitStack() as undo:
-        ours, theirs = channel.pair()
-        undo.callback(ours.close)
-        opened.callback(theirs.close)
-        womb = _prepare(plan, stdio, theirs, opened)
-        child = _deliver(womb, ours)
-        undo.pop_all()
-        return Beginning(child, ours, womb)
+    with closing(Birth(plan, stdio)) as birth:
+        birth.begin()
+        return birth.finish()
 
 
 def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb:

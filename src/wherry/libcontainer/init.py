@@ -189,8 +189,10 @@ def _mount_all(womb: Womb) -> list[int]:
 def _take_cgroup(womb: Womb) -> dict[str, int]:
     """Wait for the cgroup that follows and join it; the container's own group of each tree comes back."""
     message = womb.channel.receive()
-    if message is None or message.kind != channel.CGROUP:
+    if message is None:
         os._exit(1)
+    if message.kind == channel.FAILED:
+        raise channel.failure_from(message.data)
     count = message.data[0]
     cgroups.join_by_tasks(message.fds[:count])
     shown = womb.cgroup_plan.shown if womb.cgroup_plan else ()

@@ -16,17 +16,73 @@ from wherry.monitor.messages import LogPlan, Refused, Start, TakeOver, write
 from wherry.monitor.monitor import Monitor, become_monitor
 
 
-def run(request: Start | TakeOver, fds: list[int], line: socket.socket) -> None:
+class Order:
+    """What is asked of a monitor, with its descriptors and what the nursery makes ready before it forks."""
+
+    def __init__(self, request: Start | TakeOver, fds: list[int]) -> None:
+        """Make ready. What fails is the monitor's to tell: to its daemon, on the connection that came along."""
+        self.request = request
+        self.fds = fds
+        self.log_directory: int | None = None
+        self.rest: tuple[int, ...] = ()
+        self._delivery: Delivery | None = None
+        self._error: Exception | None = None
+        if isinstance(request, Start):
+            self._try(lambda: self._prepare(request))
+
+    @property
+    def delivery(self) -> Delivery:
+        """What is ready and begun. Raises what has failed."""
+        if self._error is not None:
+            raise self._error
+        assert self._delivery is not None
+        return self._delivery
+
+    def begin(self) -> None:
+        """The first thing in the monitor, while it still shares almost all its memory: begin the birth."""
+        if self._delivery is not None:
+            self._try(self._delivery.begin)
+
+    def hand_on(self) -> None:
+        """In the nursery, after the fork."""
+        if self._delivery is not None:
+            self._delivery.give_cgroup()
+
+    def abandon(self) -> None:
+        """In the nursery, when it cannot fork."""
+        if self._delivery is not None:
+            self._delivery.abandon()
+
+    def _prepare(self, request: Start) -> None:
+        take = iter(self.fds[1:])
+        directory = next(take)
+        if request.plan.log.driver != "none":
+            self.log_directory = next(take)
+        rootfs = next(take)
+        mounts = tuple((destination, next(take)) for destination in request.mounts)
+        place = BirthPlace(rootfs, mounts, next(take) if request.netns else None)
+        self.rest = tuple(take)
+        self._delivery = Delivery(directory, request.plan, place)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (OSError, ValueError) as error:
+            self._error = error
+
+
+def run(order: Order, line: socket.socket) -> None:
     """Be the monitor that was asked for, until its container has ended.
 
-    `fds` are those of the message; `line` leads to the keeper.
+    `line` leads to the keeper.
     """
+    request, fds = order.request, order.fds
     connection = socket.socket(fileno=fds[0])
     try:
         match request:
             case Start():
                 become_monitor(request.plan.id)
-                monitor = _start(request, connection, fds[1:], line)
+                monitor = _start(request, connection, order, line)
             case TakeOver():
                 become_monitor(request.id)
                 monitor = _take_over(request, connection, fds[1:], line)
@@ -46,22 +102,14 @@ def guarded(work: Callable[[], None]) -> int:
     return 0
 
 
-def _start(request: Start, connection: socket.socket, fds: list[int], line: socket.socket) -> Monitor:
-    plan = request.plan
-    take = iter(fds)
-    directory = next(take)
-    log_directory = next(take) if plan.log.driver != "none" else None
-    rootfs = next(take)
-    mounts = tuple((destination, next(take)) for destination in request.mounts)
-    place = BirthPlace(rootfs, mounts, next(take) if request.netns else None)
+def _start(request: Start, connection: socket.socket, order: Order, line: socket.socket) -> Monitor:
+    delivery, directory, plan = order.delivery, order.fds[1], request.plan
+    take = iter(order.rest)
     sessions = tuple((socket.socket(fileno=next(take)), session) for session in request.sessions)
-    with Delivery(plan, place) as delivery:
-        # Before anything of the user's runs: whoever finds it without a monitor needs this.
-        rundir.save(directory, rundir.PLAN, plan)
-        delivery.give_cgroup()
-        monitor = Monitor(directory, plan, listener=rundir.listen(directory), line=line, held=tuple(take))
-        log = _open_log(monitor, directory, log_directory, plan.log)
-        container = delivery.finish(directory)
+    with delivery:
+        monitor = Monitor(directory, plan, listener=delivery.listener, line=line, held=tuple(take))
+        log = _open_log(monitor, directory, order.log_directory, plan.log)
+        container = delivery.finish()
     monitor.watch(container, log, sessions)
     monitor.serve(connection)
     return monitor

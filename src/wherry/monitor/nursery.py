@@ -61,17 +61,24 @@ class Nursery:
             wire.close_all(fds)
 
     def _fork(self, request: Start | TakeOver, fds: list[int]) -> None:
-        pid = os.fork()
+        order = forked.Order(request, fds)
+        try:
+            pid = os.fork()
+        except OSError:
+            order.abandon()
+            raise
         if not pid:
-            os._exit(forked.guarded(lambda: self._become(request, fds)))
+            os._exit(forked.guarded(lambda: self._become(order)))
         self._send(Forked(serial=request.serial, pid=pid))
+        order.hand_on()
 
-    def _become(self, request: Start | TakeOver, fds: list[int]) -> None:
-        """In the child: drop what is the nursery's."""
+    def _become(self, order: forked.Order) -> None:
+        """In the child: begin, and drop what is the nursery's."""
+        order.begin()
         self._loop.close()
         self._connection.close()
         os.close(self._signals)
-        forked.run(request, fds, self._line)
+        forked.run(order, self._line)
 
     def _reap(self, _: int) -> None:
         signals.read_signalfd(self._signals)

@@ -190,15 +190,18 @@ class Beginning:
         self._is_new = True
         self._undo = contextlib.ExitStack()
         self.clone_fd: int | None = None
-        try:
+        with self._undo as undo:
             for tree in trees:
                 if tree.version == 2:
                     self._make(tree)
                     self.clone_fd = paths.open_directory(f"{tree.directory}/{path}")
-                    self._undo.callback(os.close, self.clone_fd)
-        except OSError:
-            self.abandon()
-            raise
+            self._undo = undo.pop_all()
+
+    @property
+    def cgroup(self) -> CgroupV1:
+        """What it will be, for another process than the one that finishes it."""
+        found = {name: f"{tree.directory}/{self._path}" for tree in self._trees for name in _names(tree)}
+        return CgroupV1(self._path, found)
 
     def finish(self) -> CgroupV1:
         """Make the rest; nothing is left when that fails. Raises CgroupError, EBUSY when there are processes in it."""
@@ -206,19 +209,19 @@ class Beginning:
             for tree in self._trees:
                 if tree.version == 1:
                     self._make(tree)
-            found = {name: f"{tree.directory}/{self._path}" for tree in self._trees for name in _names(tree)}
-            cgroup = CgroupV1(self._path, found)
+            cgroup = self.cgroup
             undo.callback(cgroup.close)
             if not self._is_new and (pids := cgroup.pids()):
                 raise CgroupError(errno.EBUSY, f"container's cgroup is not empty: {len(pids)} process(es) found")
-            if self.clone_fd is not None:
-                os.close(self.clone_fd)
+            self.let_go()
             undo.pop_all()
             return cgroup
 
-    def abandon(self) -> None:
-        """Remove what was made."""
-        self._undo.close()
+    def let_go(self) -> None:
+        """Close `clone_fd`; again is fine."""
+        if self.clone_fd is not None:
+            os.close(self.clone_fd)
+            self.clone_fd = None
 
     def _make(self, tree: Hierarchy) -> None:
         directory = f"{tree.directory}/{self._path}"
