@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROUNDS = 20
-LONG = pytest.param(600, marks=pytest.mark.soak)
+LONG = pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1200)])
 # The host's interpreter can run in the container: no file that it needs is missing there.
 HOST_PYTHON = [
     *("-v", f"{sys.base_prefix}:{sys.base_prefix}:ro", "-v", "/usr:/usr:ro"),
@@ -152,26 +152,22 @@ def test_devices_that_are_swapped_unmask_nothing(daemon, volume, exchanging, can
     assert Path("/proc/sys/kernel/core_pattern").read_text() == before
 
 
-# Where an image has a link instead of what the engine puts there; each leads to the canary.
-LINKS = [
-    "dev",
-    "etc",
-    "etc/hosts",
-    "etc/resolv.conf",
-    "etc/hostname",
-    "etc/passwd",
-    "etc/mtab",
-    ".dockerenv",
-    "dev/console",
-]
-LINKS += ["dev/null", "dev/shm", "dev/pts", "dev/mqueue", "run", "work", "volume", "sbin", "dev/fd", "dev/ptmx"]
+# Where an image has a link instead of what the engine puts there, and what of the canary each leads to.
+LINKS = {
+    **dict.fromkeys(("dev", "etc", "dev/shm", "dev/pts", "dev/mqueue", "dev/fd", "run", "work", "volume", "sbin"), ""),
+    **dict.fromkeys(("etc/hosts", "etc/resolv.conf", "etc/hostname", "etc/passwd", "etc/mtab"), "/secret"),
+    ".dockerenv": "/new",
+    "dev/null": "/null",
+    "dev/console": "/secret",
+    "dev/ptmx": "/fifo",
+    "dev/full": "/secret",
+}
 
 
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("target", ["", "/secret", "/directory"])
-def test_a_link_in_an_image_leads_to_the_image(daemon, image, layer, canary, secret, link, target):
+def test_a_link_in_an_image_leads_to_the_image(daemon, image, layer, canary, secret, link):
     """CVE-2026-41579, CVE-2025-52565, CVE-2025-52881."""
-    name = image(layer().symlink(link, f"{canary}{target}"))
+    name = image(layer().symlink(link, f"{canary}{LINKS[link]}"))
     options = ("-t", "--init", "-w", "/work/here", "--tmpfs=/run/tmp", "-v=data:/volume/deep", "--device=/dev/full")
     look = f"cat /etc/hosts /etc/passwd {canary}/secret; cat {canary}/*"
     done = daemon.docker("run", "--rm", *options, name, "sh", "-c", look, check=False, text=False)
