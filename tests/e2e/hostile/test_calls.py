@@ -75,6 +75,25 @@ def test_a_call_fails_as_in_docker_or_as_without_a_filter(probe, case):
     assert different == []
 
 
+@pytest.mark.parametrize("options", [(), ("--user=1000",)])
+def test_an_exec_has_the_filter_of_its_container(daemon, image, layer, program, probe, options):
+    name = image(layer().file("prober", program("prober"), mode=0o755))
+    daemon.docker("run", "-d", "--name", "there", "--network=none", name, "sleep", "1000")
+    entered = statuses(daemon.docker("exec", *options, "there", "sh", "-c", SCRIPT, text=False).stdout)
+    born = probe(*options)
+    assert [call for call in CALLS if entered[call[0]][call[1]] != born[call[0]][call[1]]] == []
+
+
+def test_a_privileged_exec_has_the_filter_all_the_same(daemon):
+    daemon.docker("run", "-d", "--name", "there", "busybox", "sleep", "1000")
+    status = daemon.out("exec", "--privileged", "there", "grep", "Seccomp:", "/proc/self/status")
+    assert status.split() == ["Seccomp:", "2"]
+
+
+def test_a_privileged_container_has_no_filter(probe):
+    assert probe("--privileged") == probe("--privileged", "--security-opt=seccomp=unconfined")
+
+
 PEERS = {
     "default": (),
     "unconfined": ("--security-opt", "seccomp=unconfined"),
