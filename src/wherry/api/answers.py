@@ -1,6 +1,8 @@
 """Answers: JSON, nothing, errors, and streams that grow while the client reads."""
 
+import json
 import logging
+import re
 from collections.abc import AsyncIterable
 from typing import Any
 
@@ -20,6 +22,8 @@ JSON_TYPE = "application/json"
 # Go's encoder writes these as escapes, because JSON may end up inside HTML.
 _HTML = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 # Every answer carries these; clients negotiate by them.
 COMMON_HEADERS = {
     "Api-Version": str(NEWEST),
@@ -33,7 +37,12 @@ Wire = dict[str, Any] | list[Any] | None
 
 def encode(value: Wire) -> bytes:
     """JSON as Go's encoder writes it, with a line's end."""
-    data = msgspec.json.encode(value)
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # A client's header or a file's name may hold bytes that are no text: U+FFFD, as in Go.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        data = _SURROGATE.sub("\ufffd", text).encode()
     for character, escape in _HTML:
         if character in data:
             data = data.replace(character, escape)

@@ -88,6 +88,7 @@ class Connection(RequestHandler):
         self._half_closed = True
         if self._body is not None and not self._body.is_eof():
             self._body.set_exception(ClientPayloadError("unexpected EOF"))
+            self._body.feed_eof()
         self._end_follower()
         return True
 
@@ -115,14 +116,21 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> StreamResponse:
         """What was no HTTP is answered in the words of Go's server. Raises ConnectionError when it is too late."""
-        self.answered()
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way already")
+        if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
+            raise ConnectionError("there is nobody to answer, or an answer is under way") from exc
         if not isinstance(exc, HttpProcessingError):
             log.error("%s %s failed", request.method, request.path, exc_info=exc)
-            return plain("500 Internal Server Error", status=500)
+            return plain("500 Internal Server Error")
+        self.answered()
         log.debug("A request is no HTTP: %r", exc)
         return plain(_words(exc, message or ""))
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
+        """What goes wrong on the way is the client's doing when it is in its bytes; the rest is ours."""
+        if isinstance(kw.get("exc_info"), ClientPayloadError | HttpProcessingError | ConnectionError):
+            log.debug("A request broke off: %s", kw["exc_info"])
+        else:
+            super().log_exception(*args, **kw)
 
     def _end_follower(self) -> None:
         if self._half_closed and self._follower is not None:

@@ -60,7 +60,8 @@ class Form:
     def size(self, name: str, what: str) -> int:
         """A terminal's `height` or `width` in characters. Raises InvalidParameter in dockerd's words."""
         text = self.text(name)
-        if not text or not _DECIMAL.issuperset(text.removeprefix("-")):
+        digits = text.removeprefix("-")
+        if not digits or not _DECIMAL.issuperset(digits):
             raise InvalidParameter(f"invalid resize {what} {quoted(text)}: invalid syntax")
         if len(text) > 10 or not 0 <= int(text) < 2**32:
             raise InvalidParameter(f"invalid resize {what} {quoted(text)}: value out of range")

@@ -70,6 +70,20 @@ FIELDS = {
     ("Healthcheck", "Retries"): "int",
 }
 
+# Fields of answers that clients may send back: their types are looked at, and nothing else of them.
+UNUSED: dict[str, dict[str, tuple[type, str]]] = {
+    "EndpointRequest": {
+        "EndpointID": (str, "string"),
+        "Gateway": (str, "string"),
+        "IPAddress": (str, "string"),
+        "IPPrefixLen": (int, "int"),
+        "IPv6Gateway": (str, "string"),
+        "GlobalIPv6Address": (str, "string"),
+        "GlobalIPv6PrefixLen": (int, "int"),
+        "DNSNames": (list[str], "[]string"),
+    },
+}
+
 # Inclusive bounds of the integer types.
 INTEGERS = {
     "int": (-(2**63), 2**63 - 1),

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from wherry.api.gotypes import FIELDS, INTEGERS, RECORDS, WORD_LISTS
+from wherry.api.gotypes import FIELDS, INTEGERS, RECORDS, UNUSED, WORD_LISTS
 from wherry.api.syntax import Json, Number
 from wherry.model.errors import InvalidParameter
 
@@ -85,10 +85,14 @@ def _reader(kind: type[Struct]) -> Reader:
     info = types.type_info(kind)
     assert isinstance(info, types.StructType)
     readers = {field.encode_name: _field_reader(name, field) for field in info.fields}
-    return _object_reader(readers, _names(kind), RECORDS.get(name, name))
+    unused = {key: _unused_reader(*place) for key, place in UNUSED.get(name, {}).items()}
+    names = _names(kind) | {fold(key): key for key in unused}
+    return _object_reader(readers | unused, names, RECORDS.get(name, name), unused=frozenset(unused))
 
 
-def _object_reader(readers: dict[str, Reader], names: dict[str, str], go_type: str) -> Reader:
+def _object_reader(
+    readers: dict[str, Reader], names: dict[str, str], go_type: str, *, unused: frozenset[str]
+) -> Reader:
     def read(value: Json) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _Mismatch(_kind(value), go_type)
@@ -101,9 +105,13 @@ def _object_reader(readers: dict[str, Reader], names: dict[str, str], go_type: s
                 said[wire] = readers[wire](item)
             except _Mismatch as wrong:
                 raise wrong.under(key) from None
-        return said
+        return {wire: item for wire, item in said.items() if wire not in unused} if unused else said
 
     return read
+
+
+def _unused_reader(kind: type, go_type: str) -> Reader:
+    return _type_reader(types.type_info(kind), go_type)
 
 
 def _field_reader(record: str, field: types.Field) -> Reader:

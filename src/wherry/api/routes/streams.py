@@ -138,7 +138,7 @@ async def _shake_hands(call: Call) -> WebSocketResponse:
     messages = WebSocketResponse()
     try:
         await messages.prepare(call.request)
-    except HTTPBadRequest:
+    except (HTTPBadRequest, ValueError):
         version = call.request.headers.get("Sec-WebSocket-Version", "")
         words = "challenge/response error" if version == "13" else "missing or bad WebSocket Version"
         raise InvalidParameter(words) from None

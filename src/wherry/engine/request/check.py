@@ -56,10 +56,13 @@ def _check_restart(host_config: HostConfig) -> None:
             f"invalid restart policy: unknown policy '{policy.name}'; use one of 'no', 'always', 'on-failure', "
             "or 'unless-stopped'"
         )
-    if policy.maximum_retry_count < 0:
-        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    faults = []
     if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidParameter("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+        faults.append("can only be used with 'on-failure'")
+    if policy.maximum_retry_count < 0:
+        faults.append("cannot be negative")
+    if faults:
+        raise InvalidParameter(f"invalid restart policy: maximum retry count {' and '.join(faults)}")
     if host_config.auto_remove and not restarts_never(policy):
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
 
@@ -87,9 +90,10 @@ def check_endpoints(host_config: HostConfig, networking: NetworkingConfig) -> No
     """Raise InvalidParameter for what only networks that users make can give (moby validateEndpointSettings)."""
     for name, wish in (networking.endpoints_config or {}).items():
         mode = host_config.network_mode if name in {"", "default"} else name
-        problems = _problems_of(wish) if mode in PREDEFINED_NETWORKS else []
+        problems = _problems_of(wish) if mode in PREDEFINED_NETWORKS else _bad_addresses(wish.ipam_config)
         if problems:
-            listed = "".join(f"\n* {problem}" for problem in problems)
+            mark = "* " if len(problems) > 1 else ""
+            listed = "".join(f"\n{mark}{problem}" for problem in problems)
             raise InvalidParameter(f"invalid config for network {mode}: invalid endpoint settings:{listed}")
 
 
@@ -99,13 +103,18 @@ def _problems_of(wish: EndpointRequest) -> list[str]:
     problems = ["user specified IP address is supported on user defined networks only"] if has_address else []
     if wish.aliases:
         problems.append("network-scoped alias is supported only for containers in user defined networks")
-    for kind, text in (("IPv4", wanted.ipv4_address), ("IPv6", wanted.ipv6_address)):
-        if text and not _is_address(text, kind):
-            problems.append(f"invalid {kind} address: {text}")
+    problems += _bad_addresses(wanted)
     if has_address:
         where = "only when connecting to networks with user configured subnets"
         problems.append(f"user specified IP address is supported {where}")
     return problems
+
+
+def _bad_addresses(wanted: EndpointIpam | None) -> list[str]:
+    if wanted is None:
+        return []
+    said = (("IPv4", wanted.ipv4_address), ("IPv6", wanted.ipv6_address))
+    return [f"invalid {kind} address: {text}" for kind, text in said if text and not _is_address(text, kind)]
 
 
 def _is_address(text: str, kind: str) -> bool:

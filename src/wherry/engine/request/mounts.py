@@ -174,7 +174,7 @@ def _refuse_options_of_others(request: MountRequest) -> None:
         "tmpfs": ("TmpfsOptions", request.tmpfs_options),
     }
     for kind, (name, said) in options.items():
-        if said is not None and kind != request.type and request.type in options:
+        if said is not None and kind != request.type:
             raise InvalidParameter(f"{name} must not be specified on mount type {_quoted(request.type)}")
 
 

@@ -1,6 +1,6 @@
 """Options of the Engine API that Wherry knows and does not serve yet: each is refused by its name, none ignored."""
 
-from wherry.model.config import Config, HostConfig, NetworkingConfig
+from wherry.model.config import Config, Healthcheck, HostConfig, NetworkingConfig
 from wherry.model.errors import InvalidParameter, Unsupported
 
 LOG_DRIVERS = ("json-file", "none")
@@ -21,6 +21,9 @@ def refuse_unserved(config: Config, host_config: HostConfig, networking: Network
             raise Unsupported(f"{name} is not supported yet")
     if host_config.userns_mode not in {"", "host"}:
         raise Unsupported(f"UsernsMode {host_config.userns_mode!r} is not supported yet")
+    for name, limit in (("IOPs", host_config.io_maximum_i_ops), ("bandwidth", host_config.io_maximum_bandwidth)):
+        if limit:
+            raise InvalidParameter(f"invalid option: QoS maximum {name} configuration is not supported on linux")
     if host_config.isolation not in {"", "default"}:
         raise InvalidParameter(f"invalid isolation ({host_config.isolation}): linux only supports 'default'")
     if len(networking.endpoints_config or {}) > 1:
@@ -43,7 +46,7 @@ def refuse_log_config(driver: str, options: dict[str, str]) -> None:
 
 def _unserved(config: Config, host_config: HostConfig) -> tuple[tuple[str, object], ...]:
     return (
-        ("Healthcheck", config.healthcheck and config.healthcheck.test != ("NONE",)),
+        ("Healthcheck", config.healthcheck not in {None, Healthcheck(), Healthcheck(test=("NONE",))}),
         ("HostConfig.Links", host_config.links),
         ("HostConfig.Cgroup", host_config.cgroup),
         ("HostConfig.DeviceRequests", host_config.device_requests),
@@ -52,6 +55,4 @@ def _unserved(config: Config, host_config: HostConfig) -> tuple[tuple[str, objec
         ("HostConfig.KernelMemoryTCP", host_config.kernel_memory_tcp),
         ("HostConfig.CpuCount", host_config.cpu_count),
         ("HostConfig.CpuPercent", host_config.cpu_percent),
-        ("HostConfig.IOMaximumIOps", host_config.io_maximum_i_ops),
-        ("HostConfig.IOMaximumBandwidth", host_config.io_maximum_bandwidth),
     )
