@@ -127,8 +127,11 @@ class Connection(RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's signature
         """What goes wrong on the way is the client's doing when it is in its bytes; the rest is ours."""
-        if isinstance(kw.get("exc_info"), ClientPayloadError | HttpProcessingError | ConnectionError):
-            log.debug("A request broke off: %s", kw["exc_info"])
+        error = kw.get("exc_info")
+        # What aiohttp says of a client that closes while the rest of a refused body is read.
+        is_gone = isinstance(error, RuntimeError) and str(error) == "Connection closed."
+        if is_gone or isinstance(error, ClientPayloadError | HttpProcessingError | ConnectionError):
+            log.debug("A request broke off: %s", error)
         else:
             super().log_exception(*args, **kw)
 
