@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,8 +21,9 @@ READY_SECONDS = 30
 class Daemon:
     """A `wherryd` that tests may kill and start again."""
 
-    def __init__(self, root: Path, *flags: str) -> None:
+    def __init__(self, root: Path, *flags: str, bridge: str = BRIDGE) -> None:
         self.root = root
+        self.bridge = bridge
         self.socket = root / "wherry.sock"
         self.flags = flags
         self.process: subprocess.Popen[bytes] | None = None
@@ -47,7 +49,7 @@ class Daemon:
                     BIN / "wherryd", "--debug", "--host", self.host,
                     "--data-root", self.root / "data", "--exec-root", self.root / "exec",
                     "--pidfile", self.root / "wherry.pid", "--config-file", self.root / "daemon.json",
-                    "--bridge", BRIDGE, "--ready-fd", str(writer), *self.flags,
+                    "--bridge", self.bridge, "--ready-fd", str(writer), *self.flags,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=(writer,),
             )  # fmt: skip
@@ -142,6 +144,26 @@ def shared_daemon(tmp_path_factory, busybox_tar):
             remove_everything(daemon)
             daemon.stop()
         delete_link(BRIDGE)
+
+
+@pytest.fixture(scope="module")
+def another_daemon(tmp_path_factory, busybox_tar):
+    """A daemon of a module's own, on its own bridge and with TCP: its address is in `tcp`."""
+    bridge = "wherrytest1"
+    add_bridge(bridge, "10.213.8.1/24")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    daemon = Daemon(tmp_path_factory.mktemp("another"), f"--host=tcp://0.0.0.0:{port}", "--tls=false", bridge=bridge)
+    daemon.tcp = ("127.0.0.1", port)
+    try:
+        daemon.start()
+        daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
+        yield daemon
+    finally:
+        if daemon.process is not None:
+            remove_everything(daemon)
+            daemon.stop()
+        delete_link(bridge)
 
 
 @pytest.fixture

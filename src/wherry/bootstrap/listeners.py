@@ -18,6 +18,9 @@ BACKLOG = 4096
 FIRST_INHERITED_FD = 3
 # Read and write for owner and group (0660): the umask that takes the rest away at birth.
 UNIX_UMASK = 0o117
+# As Go's and so dockerd's: two minutes and a half of silence is an end (net.KeepAliveConfig).
+KEEPALIVE_SECONDS = 15
+KEEPALIVE_PROBES = 9
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +134,7 @@ def _tcp(address: str, port: int) -> socket.socket:
         raise FlagError(f"failed to load listeners: listen tcp {address}:{port}: {error.strerror or error}") from None
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _notice_the_vanished(made)
         made.bind(name)
         made.listen(BACKLOG)
     except OSError as error:
@@ -139,6 +143,18 @@ def _tcp(address: str, port: int) -> socket.socket:
             f"failed to load listeners: listen tcp {address}:{port}: bind: {error.strerror or error}"
         ) from None
     return made
+
+
+def _notice_the_vanished(listener: socket.socket) -> None:
+    """Have the kernel ask silent peers whether they are still there: what it accepts inherits this (tcp(7)).
+
+    Without it, whoever follows logs or events and loses its network would be served for hours. No TCP_USER_TIMEOUT:
+    that would end clients that are only stopped, for whom dockerd and we wait.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
 def _inherited(which: str, environment: MutableMapping[str, str]) -> list[socket.socket]:
@@ -159,4 +175,6 @@ def _inherited(which: str, environment: MutableMapping[str, str]) -> list[socket
     sockets = [socket.socket(fileno=fd) for fd in chosen]
     for each in sockets:
         each.set_inheritable(False)
+        if each.family in (socket.AF_INET, socket.AF_INET6):
+            _notice_the_vanished(each)
     return sockets

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ class Engine:
     tasks: asyncio.TaskGroup
     live: dict[str, Live] = field(default_factory=dict)
     execs: dict[str, LiveExec] = field(default_factory=dict)
+    ended_execs: deque[str] = field(default_factory=deque)
     reserved_names: set[str] = field(default_factory=set)
     uncleared: list[tuple[Container, Live]] = field(default_factory=list)
     clearing: asyncio.Task[None] | None = None

@@ -14,6 +14,9 @@ from wherry.model.errors import Conflict, EngineError, InvalidParameter, NotFoun
 from wherry.model.ids import new_id
 from wherry.model.state import Status
 
+# How many ended execs can still be inspected.
+ENDED_EXECS_MAX = 256
+
 _FAILED = "OCI runtime exec failed: exec failed: unable to start container process: {error}"
 
 
@@ -127,6 +130,7 @@ async def _begin(
         crash_point("exec.born")
     except StartFailed as error:
         live.record = replace(live.record, exit_code=error.exit_code)
+        _remember(engine, live)
         raise StartFailed(_FAILED.format(error=error), error.exit_code) from None
     live.record = replace(live.record, running=True, pid=live.process.pid)
     tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
@@ -138,4 +142,15 @@ async def _watch(engine: Engine, container: Container, live: LiveExec, process: 
     crash_point("exec.ended")
     live.process = None
     live.record = replace(live.record, running=False, exit_code=status.code)
+    _remember(engine, live)
     tell(engine, container, "exec_die", execID=live.record.id, exitCode=str(status.code))
+
+
+def _remember(engine: Engine, live: LiveExec) -> None:
+    """Keep an exec that has ended for whoever asks how, and forget the one that ended the longest time ago.
+
+    A container may live for years and be asked for its health every second; dockerd forgets execs after minutes.
+    """
+    engine.ended_execs.append(live.record.id)
+    while len(engine.ended_execs) > ENDED_EXECS_MAX:
+        engine.execs.pop(engine.ended_execs.popleft(), None)

@@ -1,5 +1,6 @@
 """`GET /info` and `GET /version`: what this engine is, and what it counts."""
 
+import asyncio
 import os
 import platform
 import socket
@@ -153,7 +154,7 @@ def _daemon(engine: Engine) -> dict[str, Any]:
     return {
         "Debug": settings.debug,
         "NFd": len(os.listdir("/proc/self/fd")),
-        "NGoroutines": len(engine.live),
+        "NGoroutines": len(asyncio.all_tasks()),
         "NEventsListener": engine.bus.subscribers,
         "SystemTime": rfc3339(now_ns()),
         "LoggingDriver": settings.log_driver,

@@ -1,12 +1,23 @@
 """All routes in one table."""
 
-from wherry.api.routes import containers, disk_usage, execs, images, networks, refused, streams, system, volumes
+from wherry.api.routes import (
+    containers,
+    debug,
+    disk_usage,
+    execs,
+    images,
+    networks,
+    refused,
+    streams,
+    system,
+    volumes,
+)
 from wherry.api.routing import RouteTable
 
 
 def all_routes() -> RouteTable:
     """What the daemon serves."""
     table = RouteTable()
-    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system):
+    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system, debug):
         table.include(each.routes)
     return table
