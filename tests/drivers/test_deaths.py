@@ -311,3 +311,20 @@ async def test_a_daemon_ends_and_forgets_the_containers_that_it_does_not_know(bo
     assert (await process.wait()).code == 137
     await second.forget(known.id)
     await second.close()
+
+
+async def test_what_another_driver_left_is_found_and_ended(driver, boxes):
+    """A driver that adopted nothing takes all that runs under its root for strays."""
+    birth = boxes.birth("sleep", "1000")
+    process = await driver.start(birth)
+    assert await driver.audit({"docker"}) == []
+    stranger = NativeDriver(os.path.dirname(driver._root))
+    await stranger.open()
+    try:
+        (finding,) = await stranger.audit(set())
+        assert (finding.kind, finding.name, finding.remedy) == ("container process", birth.id, "kill it")
+        await stranger.mend(finding)
+        assert await stranger.audit(set()) == []
+    finally:
+        await stranger.close()
+    assert (await process.wait()).code == 137

@@ -52,6 +52,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "network rm": ("network", "RM", "Remove networks"),
     "system df": ("system_df", "DF", "Show what takes how much disk space"),
     "system dial-stdio": ("dial_stdio", "DIAL_STDIO", "Connect standard input and output to the daemon"),
+    "system fsck": ("system_fsck", "FSCK", "Find what no record knows and what records miss, and mend it"),
     "system prune": ("prune", "SYSTEM_PRUNE", "Remove all unused data"),
     "volume create": ("volume", "CREATE", "Create a volume"),
     "volume inspect": ("inspect", "VOLUME_INSPECT", "Show everything about volumes"),

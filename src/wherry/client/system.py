@@ -32,6 +32,11 @@ def disk_usage() -> Call:
     return Call("GET", "/system/df")
 
 
+def check(*, repair: bool = False, deep: bool = False) -> Call:
+    """Wherry's own: what disk and kernel have that no record knows, and the reverse: `Findings`, mended if wished."""
+    return Call("POST" if repair else "GET", "/system/fsck", query={"deep": "1" if deep else ""})
+
+
 def events(*, since: str = "", until: str = "", wanted: Filters | None = None) -> Call:
     """A stream of events, one object a line. Times are Unix seconds, with nanoseconds after a dot."""
     return Call("GET", "/events", query={"since": since, "until": until, "filters": filters(wanted)})

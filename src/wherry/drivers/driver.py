@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wherry.model.errors import Conflict, EngineError
+from wherry.model.finding import Finding
 from wherry.oci.runtime import Process as ProcessSpec
 from wherry.oci.runtime import Spec
 
@@ -206,6 +207,15 @@ class ExecDriver(Protocol):
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """End and forget every container but the known ones, as a crash in the midst of a removal leaves them."""
+
+    async def audit(self, cgroup_parents: Collection[str]) -> list[Finding]:
+        """What is kept, or even runs, of containers that were neither started nor adopted. Changes nothing.
+
+        `cgroup_parents` are where containers' control groups are made, such as `docker`.
+        """
+
+    async def mend(self, finding: Finding) -> None:
+        """Do what the remedy of one of these says. Raises NotFound when it is in use by now, EngineError, OSError."""
 
     async def forget(self, container_id: str) -> None:
         """Remove what is kept about a dead container (exit record, sockets, cgroups). Unknown ones are fine."""

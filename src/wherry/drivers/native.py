@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Coroutine
 import msgspec
 
 from wherry.crashpoints import crash_point
+from wherry.drivers import audit
 from wherry.drivers.driver import Birth, ExitStatus, LogPlan, StartFailed
 from wherry.drivers.keeper import Keeper
 from wherry.drivers.nursery import Nursery, NurseryFailed
@@ -20,7 +21,8 @@ from wherry.drivers.process import NativeProcess, plan_of, status_of
 from wherry.libcontainer import cgroups
 from wherry.libcontainer.seccomp import compile_program, filter_flags
 from wherry.model.clock import now_ns
-from wherry.model.errors import EngineError, Unavailable, Unsupported
+from wherry.model.errors import EngineError, NotFound, Unavailable, Unsupported
+from wherry.model.finding import Finding
 from wherry.monitor import identity, messages, rundir, wire
 from wherry.monitor.container import remove_cgroup
 from wherry.monitor.ending import UNKNOWN
@@ -139,6 +141,27 @@ class NativeDriver:
         if isinstance(found, NativeProcess):
             await found.signal(signal.SIGKILL)
             await found.wait()
+
+    async def audit(self, cgroup_parents: Collection[str]) -> list[Finding]:
+        """See ExecDriver."""
+        return await asyncio.to_thread(audit.audit, self._root, frozenset(self._processes), cgroup_parents)
+
+    async def mend(self, finding: Finding) -> None:
+        """See ExecDriver."""
+        match finding.kind:
+            case audit.CGROUP:
+                await asyncio.to_thread(audit.remove_cgroup, finding.name)
+            case audit.MONITOR:
+                audit.kill_monitor(int(finding.name), self._root)
+            case _:
+                await self._end_stray(os.path.basename(finding.name))
+
+    async def _end_stray(self, container_id: str) -> None:
+        """Kill what runs, and forget it. Raises NotFound when it is known by now."""
+        if container_id in self._processes:
+            raise NotFound(f"container {container_id} is in use by now")
+        await self._end(container_id)
+        await self.forget(container_id)
 
     def _path(self, container_id: str) -> str:
         return os.path.join(self._root, container_id)

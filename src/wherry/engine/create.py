@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     container = _record(engine, container_id, request, image)
     verify(container, directory=engine.directory(container_id))
     async with AsyncExitStack() as undo:
-        with reserve(engine, name, container_id=container_id) as reserved:
+        with reserve(engine, name, container_id=container_id) as reserved, _making(engine, container_id):
             container = await _provide(engine, replace(container, name=reserved), undo)
             crash_point("create.provided")
             await engine.containers.put(container_id, container)
@@ -64,6 +65,16 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     crash_point("create.recorded")
     tell(engine, container, "create")
     return Created(id=container_id, warnings=warnings_of(container, image, lacking=lacking()))
+
+
+@contextmanager
+def _making(engine: Engine, container_id: str) -> Iterator[None]:
+    """Let everybody know that what lies on disk under this id is about to be recorded."""
+    engine.in_making.add(container_id)
+    try:
+        yield
+    finally:
+        engine.in_making.discard(container_id)
 
 
 def _check(engine: Engine, request: CreateRequest) -> None:

@@ -93,6 +93,7 @@ class Engine:
     reserved_names: set[str] = field(default_factory=set)
     uncleared: list[tuple[Container, Live]] = field(default_factory=list)
     clearing: asyncio.Task[None] | None = None
+    in_making: set[str] = field(default_factory=set)
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

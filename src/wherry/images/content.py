@@ -45,6 +45,8 @@ class Content:
         """Use a directory, made if need be."""
         self.root = root
         self._ingest = root / "ingest"
+        # The files that somebody is writing.
+        self.busy: set[Path] = set()
         for directory in (root, root / "blobs" / "sha256", self._ingest):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, data in (("oci-layout", LAYOUT), ("index.json", EMPTY_INDEX)):
@@ -90,9 +92,7 @@ class Content:
 
     def write(self, expected: str = "") -> "Ingest":
         """Write a blob from its beginning; `expected` is its digest if it is known."""
-        handle, name = tempfile.mkstemp(prefix=ANONYMOUS, dir=self._ingest)
-        os.close(handle)
-        return Ingest(self, Path(name), expected, is_kept=False)
+        return Ingest(self, self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}", expected, is_kept=False)
 
     def scratch(self) -> BinaryIO:
         """A file without a name, on the same file system, for what must be seen whole before it is trusted."""
@@ -133,6 +133,22 @@ class Content:
         """Take a broken-off download away, as `retire` does with a blob."""
         return self._move_aside(self._unfinished(digest))
 
+    def strangers(self) -> list[Path]:
+        """Files that are neither a blob nor a download, and that nobody is writing."""
+        found = [file for file in self._ingest.iterdir() if not is_digest(file.name.replace("-", ":", 1))]
+        for directory in (self.root / "blobs").iterdir():
+            found += [file for file in directory.iterdir() if not is_digest(f"{directory.name}:{file.name}")]
+        return sorted(file for file in found if file not in self.busy and file.name != "lost+found")
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether a blob is what its digest says, by reading all of it. Raises FileNotFoundError."""
+        algorithm, digits = split_digest(digest)
+        found = hasher(algorithm)
+        with self.open(digest) as file:
+            while chunk := file.read(READ_BYTES):
+                found.update(chunk)
+        return bool(found.hexdigest() == digits)
+
     def check_space(self, wanted_bytes: int, *, reserve_bytes: int) -> None:
         """Refuse at once what cannot fit on the disk. Raises EngineError."""
         found = os.statvfs(self.root)
@@ -166,6 +182,7 @@ class Ingest:
         self._path = path
         self._digest = digest
         self._hash = hasher(split_digest(digest)[0] if digest else "sha256")
+        content.busy.add(path)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.offset = 0
         self._read_what_is_there()
@@ -214,6 +231,7 @@ class Ingest:
             self._file = -1
             if not self._is_kept:
                 self._path.unlink(missing_ok=True)
+            self._content.busy.discard(self._path)
 
     def __enter__(self) -> Self:
         return self

@@ -29,6 +29,10 @@ class Leases:
         """Whether a verb on its way needs this."""
         return key in self._held
 
+    def held(self) -> frozenset[str]:
+        """Everything that verbs on their way need."""
+        return frozenset(self._held)
+
     def is_busy(self, key: str) -> bool:
         """Whether somebody has the turn now, so that `turn` would wait."""
         lock = self._locks.get(key)

@@ -1,14 +1,14 @@
 """A bridge network in the kernel: its link and address, who has which address, and how an endpoint on it looks."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from wherry.crashpoints import crash_point
 from wherry.linux.netlink import address, link
 from wherry.linux.netlink.connection import Connection
 from wherry.model.errors import InvalidParameter
-from wherry.model.network import IpamPool, Network
+from wherry.model.network import Endpoint, IpamPool, Network
 from wherry.networks.firewall import BridgeRules
 from wherry.networks.options import NetworkOptions, bridge_interface, fixed_range
 from wherry.networks.plan import Interface
@@ -26,11 +26,15 @@ OPTION_MTU = "com.docker.network.driver.mtu"
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """One bridge network that is up: what its record says, and what the kernel has for it."""
+    """One bridge network that is up: what its record says, and what the kernel has for it.
+
+    `links` are the ends in the bridge of all interfaces that were asked for and not given back, with their addresses.
+    """
 
     network: Network
     link: link.Link
     addresses: Addresses
+    links: dict[str, IPv4Address] = field(default_factory=dict)
 
     @property
     def gateway(self) -> str:
@@ -54,8 +58,10 @@ class Bridge:
 
     def interface(self, *, name: str, given: IPv4Address, mac: str, is_default_route: bool) -> Interface:
         """A veth pair for an endpoint with this address; `mac` empty to derive it from the address."""
+        host_name = f"veth{secrets.token_hex(4)[:7]}"
+        self.links[host_name] = given
         return Interface(
-            host_name=f"veth{secrets.token_hex(4)[:7]}",
+            host_name=host_name,
             name=name,
             bridge=self.link.index,
             mac=mac or mac_of(given),
@@ -65,6 +71,15 @@ class Bridge:
             mtu=int(self.network.options[OPTION_MTU]),
             isolated=not flag(self.network, OPTION_ICC),
         )
+
+    def adopt(self, endpoint: Endpoint) -> None:
+        """Know the interface of a container that runs. Raises Conflict, InvalidParameter for its address."""
+        self.links[endpoint.host_interface] = self.addresses.claim(endpoint.ip_address)
+
+    def release(self, host_name: str, given: IPv4Address) -> None:
+        """An interface is gone, and its address free. Safe to repeat."""
+        self.links.pop(host_name, None)
+        self.addresses.release(given)
 
 
 def flag(network: Network, option: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.model.config import EndpointRequest
+from wherry.model.finding import Finding
 from wherry.model.network import Attachment, Network, PortRequest
 
 
@@ -70,6 +71,12 @@ class Networks(Protocol):
 
     def port_bindings_are_free(self, ports: Collection[PortRequest]) -> bool:
         """Whether the fixed host ports of `ports` are not taken by another container now."""
+
+    def audit(self) -> list[Finding]:
+        """Links, rules, addresses and ports that no container has, and what containers should have. Changes nothing."""
+
+    def mend(self, finding: Finding) -> None:
+        """Do what the remedy of one of these says. Raises NotFound, OSError."""
 
     @property
     def gateway(self) -> str:

@@ -16,6 +16,7 @@ passing     into a bridge goes only what was published, what belongs to a known 
 leaving     containers look like the host from outside, and like the gateway where an answer would miss us
 """
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -81,6 +82,17 @@ class Firewall:
         """Remove the whole table; a missing one is fine. Raises OSError."""
         self.nftables.run(f"table inet {self.table}\ndelete table inet {self.table}")
 
+    def wanted_content(self) -> set[tuple[str, str]]:
+        """What the table shall hold: elements by the name of their set or map, and how many rules each chain has."""
+        return content_of(render(self.table, self.bridges, self.uplinks, self.mappings))
+
+    def present_content(self) -> set[tuple[str, str]]:
+        """What the table in the kernel holds, in the same form: nothing when there is no table."""
+        try:
+            return content_of(self.nftables.run(f"list table inet {self.table}"))
+        except OSError:
+            return set()
+
     def found_uplinks(self) -> tuple[str, ...]:
         """What the table in the kernel holds as uplinks: nothing when there is no table."""
         try:
@@ -123,6 +135,19 @@ def render(table: str, bridges: Iterable[BridgeRules], uplinks: Iterable[str], m
     )
 
 
+def content_of(ruleset: str) -> set[tuple[str, str]]:
+    """A table in nft's language taken apart: `(set or map, element)`, and `(chain, "with N rules")`."""
+    found: set[tuple[str, str]] = set()
+    for kind, name, body in _BLOCK.findall(ruleset):
+        if kind == "chain":
+            rules = [line for line in body.splitlines() if line.strip() and not line.strip().startswith("type ")]
+            found.add((f"chain {name}", f"with {len(rules)} rules"))
+        else:
+            elements = _LISTED.search(body)
+            found.update((name, " ".join(each.split())) for each in elements[1].split(",")) if elements else None
+    return found
+
+
 def _elements(elements: Iterable[str]) -> str:
     joined = ", ".join(elements)
     return f"elements = {{ {joined} }}" if joined else ""
@@ -137,6 +162,9 @@ def _element(mapping: Mapping) -> str:
     target = f"{mapping.container_ip} . {mapping.container_port}"
     return f"{mapping.protocol} . {where}{mapping.host_port} : {target}"
 
+
+_BLOCK = re.compile(r"^\s*(set|map|chain) (\w+) \{((?:[^{}]|\{[^{}]*\})*)\}", re.MULTILINE)
+_LISTED = re.compile(r"elements = \{([^}]*)\}")
 
 # The first two lines make `delete` succeed whether or not there is such a table.
 _TABLE = """

@@ -120,7 +120,7 @@ def _adopt(ground: Ground, attachment: Attachment) -> None:
         bridge = ground.bridges.get(endpoint.network_id)
         if bridge is not None and endpoint.ip_address:
             try:
-                bridge.addresses.claim(endpoint.ip_address)
+                bridge.adopt(endpoint)
             except EngineError as error:
                 _log.warning("address %s of a running container: %s", endpoint.ip_address, error)
     for port in attachment.ports:

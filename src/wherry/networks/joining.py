@@ -146,7 +146,7 @@ async def _address(ground: Ground, place: Place, bridge: Bridge) -> IPv4Address:
 
 def _give_back_later(ground: Ground, bridge: Bridge, interface: Interface, undo: AsyncExitStack) -> None:
     given = IPv4Address(interface.address)
-    undo.callback(ground.teardown.delete, interface.host_name, lambda: bridge.addresses.release(given))
+    undo.callback(ground.teardown.delete, interface.host_name, lambda: bridge.release(interface.host_name, given))
 
 
 def _endpoints(places: list[Place], interfaces: list[Interface]) -> list[Endpoint]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from wherry.crashpoints import crash_point
 from wherry.linux.netlink import conntrack
 from wherry.model.errors import Unavailable
+from wherry.model.finding import Finding
 from wherry.model.ids import new_id
 from wherry.model.network import Attachment, Endpoint, Network, PortRequest, PublishedPort
+from wherry.networks import audit
 from wherry.networks.catalogue import BRIDGE, HOST, Catalogue, NetworkRecords
 from wherry.networks.driver import JoinRequest, Sandbox
 from wherry.networks.ground import Ground, close_ground, mappings, open_ground, relays, repair
@@ -34,6 +36,7 @@ class LocalNetworks:
         self._exec_root = exec_root
         self._ground: Ground | None = None
         self._attached: dict[str, Attachment] = {}
+        self._joining = 0
 
     async def open(self, attached: Collection[Attachment]) -> None:
         """Make the kernel match. When open already, repair what others removed; `attached` is known then.
@@ -56,6 +59,13 @@ class LocalNetworks:
 
     async def join(self, request: JoinRequest) -> Sandbox:
         """Make a sandbox. Raises NotFound (network), Conflict (address, port), InvalidParameter, Unavailable."""
+        self._joining += 1
+        try:
+            return await self._join(request)
+        finally:
+            self._joining -= 1
+
+    async def _join(self, request: JoinRequest) -> Sandbox:
         ground = self._opened()
         places = self._places(request)
         if any(place.network.name == HOST for place in places):
@@ -109,6 +119,14 @@ class LocalNetworks:
             if wish.host_port_first and wish.host_port_last in (0, wish.host_port_first)
         )
 
+    def audit(self) -> list[Finding]:
+        """See Networks. Raises OSError."""
+        return audit.audit(self._opened(), list(self._attached.values()), joining=self._joining > 0)
+
+    def mend(self, finding: Finding) -> None:
+        """See Networks. Raises NotFound, OSError."""
+        audit.mend(self._opened(), list(self._attached.values()), finding)
+
     @property
     def gateway(self) -> str:
         """The default bridge's own address: what `host-gateway` in --add-host means. Empty when it is disabled."""
@@ -144,4 +162,4 @@ class LocalNetworks:
         if bridge is None or not endpoint.host_interface:
             return
         given = IPv4Address(endpoint.ip_address)
-        ground.teardown.delete(endpoint.host_interface, lambda: bridge.addresses.release(given))
+        ground.teardown.delete(endpoint.host_interface, lambda: bridge.release(endpoint.host_interface, given))

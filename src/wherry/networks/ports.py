@@ -66,6 +66,26 @@ class PortBook:
         if not holders:
             self._taken.pop(key, None)
 
+    def name(self, port: PublishedPort) -> str:
+        """How one is called among all of them, such as `0.0.0.0:8080/tcp`."""
+        return f"{bracketed(port.host_ip)}:{port.host_port}/{port.protocol}"
+
+    def names(self) -> set[str]:
+        """All that are taken, by name."""
+        return {
+            f"{bracketed(address)}:{port}/{protocol}"
+            for (protocol, port), addresses in self._taken.items()
+            for address in addresses
+        }
+
+    def forget(self, name: str) -> None:
+        """Give back one of the names. Safe to repeat."""
+        place, _, protocol = name.rpartition("/")
+        host_ip, _, port = place.rpartition(":")
+        self.release(
+            PublishedPort(container_port=0, protocol=protocol, host_ip=host_ip.strip("[]"), host_port=int(port))
+        )
+
     def candidates(self, wish: PortRequest, addresses: tuple[str, ...]) -> Iterator[int]:
         """The ports to try, each once: the wished one, the free ones of the wished range, or free ephemeral ones."""
         first, last = wish.host_port_first, wish.host_port_last or wish.host_port_first

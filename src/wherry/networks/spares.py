@@ -60,7 +60,7 @@ class OnBridge:
     def give_back(self, interfaces: tuple[Interface, ...]) -> None:
         """See Supply."""
         for interface in interfaces:
-            self.bridge.addresses.release(IPv4Address(interface.address))
+            self.bridge.release(interface.host_name, IPv4Address(interface.address))
 
 
 @dataclass(frozen=True, slots=True)

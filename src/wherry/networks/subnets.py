@@ -45,6 +45,10 @@ class Addresses:
         """How many could be handed out if none was."""
         return self._last - self._first + 1
 
+    def taken(self) -> list[IPv4Address]:
+        """All that somebody has, the gateway's too."""
+        return [IPv4Address(number) for number in sorted(self._taken)]
+
     def take(self, network: str) -> IPv4Address:
         """The lowest free one. Raises Unavailable in dockerd's words about the network as `name (id)`."""
         candidate = self._lowest

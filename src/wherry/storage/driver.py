@@ -28,6 +28,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from wherry.model.finding import Finding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
@@ -104,6 +106,12 @@ class StorageDriver(Protocol):
 
     def status(self) -> list[tuple[str, str]]:
         """What `docker info` shows under the storage driver."""
+
+    def audit(self, wanted: Collection[str]) -> list[Finding]:
+        """What `sweep` would remove and other leftovers, and what is missing of the wanted. Changes nothing."""
+
+    def mend(self, finding: Finding) -> None:
+        """Do what the remedy of one of these says. Raises NotFound, Conflict, OSError."""
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """Remove leftovers of crashes and every snapshot not in `wanted` (nor a parent of one); say which."""

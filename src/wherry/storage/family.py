@@ -42,6 +42,7 @@ class Family:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock = Lock()
+        self._unfinished: set[str] = set()
         for directory in (root, *(root / part for part in (COMMITTED, ACTIVE, NEW, TRASH))):
             directory.mkdir(mode=_MODE, parents=True, exist_ok=True)
             directory.chmod(_MODE)
@@ -90,14 +91,35 @@ class Family:
         if parent is not None and not self.is_committed(parent):
             raise InvalidParameter(f"snapshot {parent} is not committed")
 
+    def unwanted(self, wanted: Collection[str]) -> list[str]:
+        """Every snapshot but the wanted, those below, and the init layers on these; the topmost first."""
+        kept = set(wanted) & set(self._members)
+        kept |= {below for key in kept for below in self._known_below(key)}
+        kept |= {key + INIT_SUFFIX for key in kept}
+        gone = {key: len(self._known_below(key)) for key in sorted(self._members) if key not in kept}
+        return sorted(gone, key=lambda key: -gone[key])
+
+    def strangers(self) -> list[Path]:
+        """Directories in our places that are no snapshot's, and that nobody is just making."""
+        with self._lock:
+            known = {place for place, _ in self._members.values()}
+            found = [place for part in (COMMITTED, ACTIVE) for place in (self.root / part).iterdir()]
+            begun = [place for place in (self.root / NEW).iterdir() if place.name not in self._unfinished]
+        return sorted([*(place for place in found if place not in known), *begun])
+
+    def discarded(self) -> list[Path]:
+        """What is in the trash."""
+        return sorted((self.root / TRASH).iterdir())
+
     # Changing
 
     @contextlib.contextmanager
     def making(self, parent: str | None) -> Iterator[Path]:
         """A fresh directory with an empty `fs`; what is still there at the end was not published, and goes."""
         place = self.root / NEW / secrets.token_hex(16)
-        place.mkdir(_MODE)
+        self._unfinished.add(place.name)
         try:
+            place.mkdir(_MODE)
             (place / "fs").mkdir()
             (place / "fs").chmod(0o755)  # whatever the umask: it is what a container's / will be
             if parent is not None:
@@ -107,6 +129,7 @@ class Family:
             yield place
         finally:
             self._delete(place)
+            self._unfinished.discard(place.name)
 
     def publish(self, place: Path, key: str, kind: str) -> None:
         """Put a finished directory in its place, after all of it is on the disk. Raises Conflict, InvalidParameter."""
@@ -148,10 +171,7 @@ class Family:
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """Remove what a crash left and every snapshot but the wanted, those below, and the init layers on these."""
-        kept = set(wanted) & set(self._members)
-        kept |= {below for key in kept for below in self.chain(key)}
-        kept |= {key + INIT_SUFFIX for key in kept}
-        gone = sorted(set(self._members) - kept)
+        gone = self.unwanted(wanted)
         with self._lock:
             for key in gone:
                 self._discard(key)
@@ -160,6 +180,12 @@ class Family:
                 (self.root / NEW / name).rename(self.root / TRASH / name)
         self.purge()
         return gone + leftovers
+
+    def throw_away(self, stranger: Path) -> None:
+        """Move one of the `strangers` to the trash. Raises NotFound when it is none (any more)."""
+        if stranger not in self.strangers():
+            raise NotFound(f"{stranger} is in use or gone")
+        stranger.rename(self.root / TRASH / secrets.token_hex(16))
 
     def read_usage(self, key: str) -> Usage | None:
         """What was noted when the snapshot was committed. Raises NotFound."""
@@ -175,12 +201,23 @@ class Family:
             raise NotFound(f"snapshot {key} does not exist")
         return found
 
+    def _known_below(self, key: str) -> list[str]:
+        """Itself and all below it, down to one that is missing, should one be."""
+        found = []
+        below: str | None = key
+        while below is not None and below in self._members:
+            found.append(below)
+            below = self._members[below][1]
+        return found
+
     def _has_children(self, key: str) -> bool:
         return any(parent == key for _, parent in self._members.values())
 
     def _discard(self, key: str) -> None:
         place, _ = self._members.pop(key)
-        place.rename(self.root / TRASH / secrets.token_hex(16))
+        # One that somebody deleted by hand is as good as removed.
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(self.root / TRASH / secrets.token_hex(16))
         crash_point("storage.discarded")
 
     def _delete(self, place: Path) -> None:

@@ -10,7 +10,8 @@ from wherry.crashpoints import crash_point
 from wherry.linux import tree
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from wherry.model.errors import Conflict
-from wherry.storage import worker
+from wherry.model.finding import Finding
+from wherry.storage import audit, worker
 from wherry.storage.changes import OPAQUE_XATTR, OverlayChanges
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
@@ -125,6 +126,14 @@ class Overlay:
             ("Native Overlay Diff", "true"),
             ("userxattr", "false"),
         ]
+
+    def audit(self, wanted: Collection[str]) -> list[Finding]:
+        """See StorageDriver."""
+        return audit.audit(self._family, wanted, with_work=True)
+
+    def mend(self, finding: Finding) -> None:
+        """See StorageDriver."""
+        audit.mend(self._family, finding)
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """See StorageDriver."""

@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from wherry.storage import worker
+from wherry.model.finding import Finding
+from wherry.storage import audit, worker
 from wherry.storage.changes import DELETED, TreeChanges
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
@@ -98,6 +99,14 @@ class Vfs:
     def status(self) -> list[tuple[str, str]]:
         """See StorageDriver."""
         return [("Backing Filesystem", filesystem_name(self._family.root))]
+
+    def audit(self, wanted: Collection[str]) -> list[Finding]:
+        """See StorageDriver."""
+        return audit.audit(self._family, wanted, with_work=False)
+
+    def mend(self, finding: Finding) -> None:
+        """See StorageDriver."""
+        audit.mend(self._family, finding)
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """See StorageDriver."""

@@ -25,6 +25,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from wherry.model.finding import Finding
+
 
 class VolumeDriver(Protocol):
     """Keeps volumes of one kind."""
@@ -55,6 +57,15 @@ class VolumeDriver(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove it quickly; what it held is deleted by `purge`. Fine when it is gone already."""
+
+    def audit(self, volumes: Mapping[str, Mapping[str, str]]) -> list[Finding]:
+        """What is on the disk beside the volumes that are known, by name with their options; and what of them is not.
+
+        Changes nothing; no volume is made or removed meanwhile.
+        """
+
+    def mend(self, finding: Finding) -> None:
+        """Do what the remedy of one of these says. Raises EngineError, OSError."""
 
     def purge(self) -> None:
         """Delete from the disk what `remove` took away."""

@@ -15,12 +15,13 @@ from threading import Lock
 from wherry.crashpoints import crash_point
 from wherry.linux import tree
 from wherry.model.errors import EngineError, InvalidParameter, NotFound
+from wherry.model.finding import Finding
+from wherry.volumes import audit
 from wherry.volumes.mounting import check_options, is_mounted, mount_volume, needs_mount, unmount_volume
 
 _ROOT_MODE = 0o701
 _DATA_MODE = 0o755
 _NAME_MAX = 255  # of a directory entry
-_REMOVED = ".removed-"
 _CHARACTERS = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _NAME = re.compile(_CHARACTERS + "+")
 
@@ -121,16 +122,27 @@ class Local:
                     raise EngineError("volume has active mounts")
                 unmount_volume(self.mountpoint(name))
             try:
-                (self._root / name).rename(self._root / f"{_REMOVED}{secrets.token_hex(8)}")
+                (self._root / name).rename(self._root / f"{audit.REMOVED_PREFIX}{secrets.token_hex(8)}")
             except FileNotFoundError:
                 return
+
+    def audit(self, volumes: Mapping[str, Mapping[str, str]]) -> list[Finding]:
+        """See VolumeDriver."""
+        with self._lock:
+            return audit.audit(self._root, volumes, set(self._holders))
+
+    def mend(self, finding: Finding) -> None:
+        """See VolumeDriver."""
+        with self._lock:
+            audit.mend(self._root, finding)
+        self.purge()
 
     def purge(self) -> None:
         """See VolumeDriver."""
         root = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for place in self._root.iterdir():
-                if place.name.startswith(_REMOVED):
+                if place.name.startswith(audit.REMOVED_PREFIX):
                     tree.remove(root, place.name)
         finally:
             os.close(root)

@@ -9,8 +9,10 @@ from typing import Protocol
 from wherry.crashpoints import crash_point
 from wherry.model.clock import now_ns
 from wherry.model.errors import Conflict, EngineError, NotFound
+from wherry.model.finding import Finding
 from wherry.model.ids import new_id
 from wherry.model.volume import Volume
+from wherry.volumes.audit import FORGOTTEN
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.inside import open_subpath
 
@@ -118,6 +120,25 @@ class Volumes:
         """Delete from the disk what `remove` took away, in a thread."""
         for driver in self._drivers.values():
             await to_thread(driver.purge)
+
+    async def audit(self) -> Sequence[Finding]:
+        """What is on the disk and no record knows, and the reverse. Changes nothing."""
+        found: dict[str, Sequence[Finding]] = {}
+        async with self._lock:
+            for driver in self._drivers.values():
+                own = {one.name: one.options or {} for one in self._records.values() if one.driver == driver.name}
+                found[driver.name] = await to_thread(driver.audit, own)
+        return [each for findings in found.values() for each in findings]
+
+    async def mend(self, finding: Finding) -> None:
+        """Do what the remedy of one of these says. Raises NotFound when it is known by now, EngineError, OSError."""
+        if finding.kind == FORGOTTEN:
+            await self.create(finding.name)
+            return
+        async with self._lock:
+            if self._records.get(finding.name) is not None:
+                raise NotFound(f"volume {finding.name} is recorded by now")
+            await to_thread(self._driver(DEFAULT_DRIVER).mend, finding)
 
     async def usage(self, name: str) -> int:
         """Bytes of a volume's files, counted in a thread. Raises NotFound."""

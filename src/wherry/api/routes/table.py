@@ -5,6 +5,7 @@ from wherry.api.routes import (
     debug,
     disk_usage,
     execs,
+    fsck,
     images,
     networks,
     refused,
@@ -18,6 +19,6 @@ from wherry.api.routing import RouteTable
 def all_routes() -> RouteTable:
     """What the daemon serves."""
     table = RouteTable()
-    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system, debug):
+    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system, fsck, debug):
         table.include(each.routes)
     return table

@@ -6,11 +6,14 @@ these; the one exception is a v1 cpuset on the way that has no cpus or mems: it 
 
 import errno
 import functools
+import os
 
 from wherry.libcontainer.cgroups import mounts, paths, v1, v2
 from wherry.libcontainer.cgroups.cgroup import Cgroup
 from wherry.libcontainer.cgroups.errors import CgroupError, LimitError
 from wherry.libcontainer.cgroups.mounts import MountPlan, Shown
+from wherry.libcontainer.cgroups.paths import is_populated
+from wherry.libcontainer.cgroups.paths import remove as remove_directory
 from wherry.libcontainer.cgroups.v1 import Beginning, join_by_tasks
 from wherry.linux.cgroup import Hierarchy
 from wherry.linux.cgroup import hierarchies as _mounted
@@ -25,9 +28,12 @@ __all__ = (
     "begin",
     "controllers",
     "create",
+    "directories",
+    "is_populated",
     "join_by_tasks",
     "mount_plan",
     "open_existing",
+    "remove_directory",
     "version",
 )
 
@@ -61,6 +67,12 @@ def open_existing(cgroups_path: str) -> Cgroup:
     if not directories:
         raise FileNotFoundError(errno.ENOENT, f"no cgroup {path}")
     return v1.CgroupV1(path, directories)
+
+
+def directories(cgroups_path: str) -> list[str]:
+    """Where a cgroup of that path is, in whichever trees it is; it need not be a container's. Raises CgroupError."""
+    path = paths.clean(cgroups_path)
+    return [place for tree in _trees() if os.path.isdir(place := f"{tree.directory}/{path}")]
 
 
 def version() -> int:

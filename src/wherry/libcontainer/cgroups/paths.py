@@ -102,6 +102,21 @@ def remove(directory: str) -> bool:
     return True
 
 
+def is_populated(directory: str) -> bool:
+    """Whether any process is in a cgroup or below it, one of a pid namespace that we cannot see too."""
+    for each in leaves_first(directory):
+        # What cannot be read is taken for populated, unless it is gone.
+        try:
+            with open(f"{each}/cgroup.procs", encoding="ascii") as file:
+                if file.read(1):
+                    return True
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
 def pids_below(directory: str, name: str = "cgroup.procs") -> list[int]:
     """The processes in a cgroup and those below it; those of pid namespaces we cannot see are left out."""
     pids: list[int] = []
