@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -97,16 +98,31 @@ def look(daemon):
     }
 
 
-def settled(daemon, wanted=None):
-    """The first look that equals the wanted one, or the one before it; the last look when time is over."""
+def grown(before, now):
+    """What there is more of, or what is there that was not."""
+    return {key: (before[key], now[key]) for key in now if _is_more(before[key], now[key])}
+
+
+def _is_more(before, now):
+    return bool(set(now) - set(before)) if isinstance(now, list) else now > before
+
+
+def settled(daemon):
+    """A look that is the same as the two before it."""
+    looks = [look(daemon)]
     deadline = time.monotonic() + SETTLING_SECONDS
-    before = look(daemon)
-    while True:
+    while looks[-3:] != [looks[-1]] * 3 and time.monotonic() < deadline:
         time.sleep(0.1)
-        now = look(daemon)
-        if now == (wanted or before) or time.monotonic() > deadline:
-            return now
-        before = now
+        looks.append(look(daemon))
+    return looks[-1]
+
+
+def growth_since(daemon, before, seconds=SETTLING_SECONDS):
+    """What has grown and does not go away again."""
+    deadline = time.monotonic() + seconds
+    while (found := grown(before, look(daemon))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 def memory(daemon):
@@ -151,7 +167,7 @@ def compare(daemon, work, *, warm, rounds):
     private, objects, types = memory(daemon)
     for number in range(warm, rounds):
         work(number)
-    assert settled(daemon, before) == before
+    assert growth_since(daemon, before) == {}
     now_private, now_objects, now_types = memory(daemon)
     grown = {kind: (types.get(kind, 0), count) for kind, count in now_types.items() if count > types.get(kind, 0) + 5}
     print(
@@ -365,10 +381,7 @@ def test_clients_that_vanish_without_a_word_are_given_up(another_daemon, boxes, 
     assert look(daemon)["Connections"] >= before["Connections"] + 10
     monitors = monitor_descriptors(daemon)
     afar.cut()
-    deadline = time.monotonic() + VANISHED_SECONDS
-    while look(daemon) != before and time.monotonic() < deadline:
-        time.sleep(1)
-    assert look(daemon) == before
+    assert growth_since(daemon, before, VANISHED_SECONDS) == {}
     assert monitor_descriptors(daemon) <= monitors - 10
     del clients
 
@@ -377,3 +390,82 @@ def monitor_descriptors(daemon):
     """Of all monitors together."""
     pids = [path.parent.name for path in Path("/proc").glob("[0-9]*/comm") if path.read_text().startswith("wherry-mon")]
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+
+FLOODED_ROUNDS = 40
+FLOOD_KILOBYTES_MAX = 8 << 10
+LOG_BYTES_MAX = 1 << 19
+LOG_FILES = 2
+# A line of the log has more than fifty bytes.
+NUMBERS_OF_A_LOG = LOG_FILES * LOG_BYTES_MAX // 50
+
+
+@pytest.fixture
+def flood(another_daemon):
+    """Runs a container that logs numbers as fast as it can, into two files of half a megabyte; its log's path."""
+    names = []
+
+    def run(name, *words):
+        options = ["--log-opt", f"max-size={LOG_BYTES_MAX}", "--log-opt", f"max-file={LOG_FILES}"]
+        another_daemon.docker("run", "-d", "--network", "none", "--name", name, *options, *words)
+        names.append(name)
+        return Path(another_daemon.out("inspect", "-f", "{{.LogPath}}", name))
+
+    yield run
+    another_daemon.docker("rm", "-f", *names)
+
+
+NUMBERS = ("busybox", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; done")
+
+
+def log_bytes(path):
+    return sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+
+
+def until_it_counted_on(daemon):
+    """Wait until so much more was logged that all files of the log are new."""
+    begin = last = int(daemon.out("logs", "--tail", "1", "flood"))
+    while last < begin + NUMBERS_OF_A_LOG:
+        last = int(daemon.out("logs", "--tail", "1", "flood"))
+
+
+def test_a_fork_bomb_a_memory_hog_and_a_log_flood_leave_the_daemon_at_work(another_daemon, flood):
+    daemon = another_daemon
+    private = private_memory(daemon.process.pid)
+    log = flood("flood", *NUMBERS)
+    flood("bomb", "--pids-limit", "50", "busybox", "sh", "-c", "b() { b | b & }; b 2>/dev/null; exec tail -f /dev/null")
+    flood("hog", "-m", "20m", "busybox", "sh", "-c", "while :; do tail /dev/zero; done")
+    connection = Raw(str(daemon.socket))
+    for _ in range(FLOODED_ROUNDS):
+        connection.request("GET", "/_ping")
+        assert connection.getresponse().read() == b"OK"
+        running = {name for each in connection.ask("GET", "/containers/json") for name in each["Names"]}
+        assert {"/flood", "/bomb", "/hog"} <= running
+        assert log_bytes(log) <= LOG_FILES * LOG_BYTES_MAX + (1 << 16)
+        time.sleep(0.05)
+    until_it_counted_on(daemon)
+    assert connection.ask("GET", "/containers/hog/json")["State"]["Running"]
+    connection.ask("POST", "/containers/bomb/kill")
+    assert connection.ask("POST", "/containers/bomb/wait")["StatusCode"] == 137
+    assert private_memory(daemon.process.pid) - private < FLOOD_KILOBYTES_MAX
+
+
+@pytest.mark.parametrize("way", ["stopped", "vanished"])
+def test_followers_that_do_not_read_hold_nothing_up(another_daemon, flood, way):
+    """The log is a file: who follows it slowly, or not at all, costs its container nothing and the daemon little."""
+    daemon = another_daemon
+    log = flood("flood", *NUMBERS)
+    before = settled(daemon)
+    private = private_memory(daemon.process.pid)
+    follow = ["docker", "logs", "-f", "flood"]
+    followers = [subprocess.Popen(follow, env=daemon.environment, stdout=subprocess.PIPE) for _ in range(3)]
+    for follower in followers:
+        assert follower.stdout.readline()
+        follower.send_signal(signal.SIGSTOP if way == "stopped" else signal.SIGKILL)
+    until_it_counted_on(daemon)
+    assert private_memory(daemon.process.pid) - private < FLOOD_KILOBYTES_MAX
+    assert log_bytes(log) <= LOG_FILES * LOG_BYTES_MAX + (1 << 16)
+    for follower in followers:
+        follower.kill()
+        follower.communicate()
+    assert growth_since(daemon, before) == {}

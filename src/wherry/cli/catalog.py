@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "info": ("info", "INFO", "Show the daemon's state and abilities"),
     "attach": ("attach", "ATTACH", "Connect this terminal to a running container's streams"),
     "create": ("run", "CREATE", "Create a container without starting it"),
+    "doctor": ("doctor", "DOCTOR", "Show what this host can do for containers, and what is missing"),
     "events": ("events", "EVENTS", "Show what happens in the daemon as it happens"),
     "history": ("history", "HISTORY", "Show the steps that made an image"),
     "import": ("import_", "IMPORT", "Make an image from the tar archive of a file system"),

@@ -1,0 +1,1 @@
+"""What this host can do, tried without a daemon: `wherry doctor`."""
