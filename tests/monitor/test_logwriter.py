@@ -125,6 +125,21 @@ def test_a_prompt_is_logged_when_its_stream_ends(tmp_path):
     os.close(writing)
 
 
+def test_a_writer_that_has_rested_goes_on_where_it_was(tmp_path):
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    made = writer(tmp_path, None, 1)
+    for data in (b"first\nhalf a ", b"line\n", b"no newline"):
+        os.write(writing, data)
+        made.read(reading, 0)
+        made.rest()
+    made.end(0)
+    made.close()
+    assert text_of(tmp_path) == "first\nhalf a line\nno newline"
+    os.close(reading)
+    os.close(writing)
+
+
 def test_two_streams_do_not_mix_their_unfinished_lines(tmp_path):
     reading, writing = os.pipe()
     os.set_blocking(reading, False)

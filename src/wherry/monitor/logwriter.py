@@ -55,18 +55,24 @@ class LogWriter:
 
     def end(self, stream: int) -> None:
         """A stream has ended: log its unfinished line."""
-        if not self._journal:
+        if not os.fstat(self._journal_fd).st_size:
             return
-        rest = self._journal.rest(stream)
+        journal = self._mapped()
+        rest = journal.rest(stream)
         if rest.text:
             encoded = self._encode(rest.text, stream, self._stamp(), rest.time_ns, final=True)
             self._write(encoded.records, None)
-        self._journal.finish(0, stream, Rest())
+        journal.finish(0, stream, Rest())
+
+    def rest(self) -> None:
+        """Keep no memory until there is output again."""
+        if self._journal:
+            self._journal.close()
+            self._journal = None
 
     def close(self) -> None:
         """Close file and journal."""
-        if self._journal:
-            self._journal.close()
+        self.rest()
         os.close(self._journal_fd)
         self._file.close()
 

@@ -64,7 +64,7 @@ class Monitor:
         self._directory = directory
         self._plan = plan
         self._held = held
-        self._loop = Loop(on_quiet=heap.give_back)
+        self._loop = Loop(on_quiet=self._rest)
         self._connections = Connections(self._loop, listener, self._serve)
         self._deposits = Deposits(self._loop, line, plan.id)
         self._seats = Seats(directory, self._deposits)
@@ -140,6 +140,12 @@ class Monitor:
     def trouble(self, error: OSError) -> None:
         """Tell what an administrator should know."""
         self._connections.tell(Trouble(message=f"container {self._plan.id}: {error}"))
+
+    def _rest(self) -> None:
+        """All is quiet: give back what a burst of output has left in memory."""
+        if self._log:
+            self._log.rest()
+        heap.give_back()
 
     def _reap(self, _: int) -> None:
         """Reap every child that is dead: an exec that is not reaped at once would keep its container from dying."""
