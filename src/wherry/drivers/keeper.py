@@ -55,17 +55,18 @@ class Keeper:
         self._connection.setblocking(False)
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._receive)
 
-    def close(self) -> None:
-        """Hang up. It goes on for as long as a monitor needs it."""
+    async def close(self) -> None:
+        """Hang up; returns when it knows. It goes on while a monitor needs it, else it leaves nothing behind."""
         connection, self._connection = self._connection, None
         if connection:
-            asyncio.get_running_loop().remove_reader(connection.fileno())
-            connection.close()
-        keeping.close_all([fd for record in self._heard for fd in record.fds])
-        self._heard = []
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(KeeperFailed("the keeper is gone"))
-            self._answer.exception()  # whoever waits for it gets it; nobody need
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(connection.fileno())
+            with connection, contextlib.suppress(OSError, TimeoutError):
+                connection.shutdown(socket.SHUT_WR)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    while await loop.sock_recv(connection, 1):
+                        pass
+        self._hang_up()
 
     async def spawn(self, arguments: Sequence[str], fds: tuple[int, ...]) -> tuple[int, int]:
         """Have a nursery started below it: its pid and pidfd. Raises KeeperFailed."""
@@ -153,7 +154,7 @@ class Keeper:
             keeping.close_all([fd for answer in answers for fd in answer.fds])
 
     def _lost(self) -> None:
-        self.close()
+        self._hang_up()
         self._deaths += 1
         if self._deaths > _DEATHS_MAX:
             _LOG.error("the keeper does not stay alive; monitors that are killed lose terminals and sessions")
@@ -161,6 +162,17 @@ class Keeper:
         _LOG.warning("the keeper ended; starting another one")
         self.open()
         self._on_replaced()
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            asyncio.get_running_loop().remove_reader(connection.fileno())
+            connection.close()
+        keeping.close_all([fd for record in self._heard for fd in record.fds])
+        self._heard = []
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(KeeperFailed("the keeper is gone"))
+            self._answer.exception()  # whoever waits for it gets it; nobody need
 
     def _meet(self) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -69,7 +69,7 @@ class NativeDriver:
             task.cancel()
         await asyncio.gather(*self._replacing, return_exceptions=True)
         await self._nursery.close()
-        self._keeper.close()
+        await self._keeper.close()
 
     async def start(self, birth: Birth) -> NativeProcess:
         """Make the container's process. Raises StartFailed, Unsupported, Unavailable; nothing is left behind then."""

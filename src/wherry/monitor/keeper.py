@@ -87,10 +87,6 @@ class Keeper:
                     self._reap()
                 elif fd in self._open:
                     self._receive(self._open[fd])
-        try:
-            os.unlink(self._path)
-        except OSError:
-            return  # somebody cleared the directory
 
     def _serve(self, connection: _socket.socket) -> None:
         # Who takes no answers must not keep everybody else waiting.
@@ -129,7 +125,17 @@ class Keeper:
     def _hang_up(self, connection: _socket.socket) -> None:
         if self._open.pop(connection.fileno(), None):
             self._epoll.unregister(connection.fileno())
+            self._hear_the_dead(connection)
+            if not self._open and not self._kept:
+                self._leave()
             connection.close()
+
+    def _leave(self) -> None:
+        """Nobody needs us: leave nothing behind. The last one to hang up waits until that is done."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            return  # somebody cleared the directory
 
     def _do(self, record: Record, connection: _socket.socket) -> None:
         if record.what == keeping.PUT:
