@@ -55,7 +55,8 @@ def _measure_all(pairs: list[Pair], options: argparse.Namespace, directory: Path
             for measured in _measure(engines, pair, options.runs, pauses=not options.no_pauses):
                 print(report.line(measured), flush=True)
                 rows.append(measured)
-    report.keep(rows, machine, json_file=options.json, page=options.page)
+            # After each, so that what was measured stays when the rest is interrupted.
+            report.keep(rows, machine, json_file=options.json, page=options.page)
 
 
 def _measure(engines: list[Engine], pair: Pair, runs: int, *, pauses: bool) -> Iterator[Row]:
