@@ -59,6 +59,8 @@ mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup || end 71
 mount -t securityfs securityfs /sys/kernel/security
 for name in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$name > /sys/fs/cgroup/cgroup.subtree_control; done
 mkdir -p /lib/modules && ln -sfn {modules} /lib/modules/$(uname -r)
+printf '#!/bin/sh\nexec {busybox} modprobe "$@"\n' > /run/modprobe && chmod +x /run/modprobe
+echo /run/modprobe > /proc/sys/kernel/modprobe
 mknod /dev/net/tun c 10 200; ln -sf /proc/self/fd /dev/fd
 hostname guest; {busybox} ip link set lo up
 export TMPDIR=/run/tmp PYTHONDONTWRITEBYTECODE=1 WHERRY_GUEST=1
