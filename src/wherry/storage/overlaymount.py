@@ -72,10 +72,17 @@ def why_not(directory: Path) -> str:
 
 @functools.cache
 def takes_layers_singly() -> bool:
-    """Whether the kernel has `lowerdir+` (Linux 6.7); else all go into one string, by mount(2)."""
+    """Whether the kernel has `lowerdir+` (Linux 6.7); else all go into one string, by mount(2).
+
+    Before Linux 6.5 overlayfs looks at no option until the mount is made, and takes any name.
+    """
+    return _takes("lowerdir+", "/") and not _takes("no-such-option", "/")
+
+
+def _takes(key: str, value: str) -> bool:
     context = fsopen("overlay")
     try:
-        fsconfig_string(context, "lowerdir+", "/")
+        fsconfig_string(context, key, value)
     except OSError:
         return False
     finally:
