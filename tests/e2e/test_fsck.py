@@ -279,6 +279,32 @@ def test_a_volume_with_data_gets_its_record_back(lived_in):
     assert daemon.out("run", "--rm", "-v", "precious:/v", "busybox", "cat", "/v/book") == "words"
 
 
+def test_a_lost_blob_is_told(lived_in):
+    daemon = lived_in
+    blob = next(data(daemon, "content/blobs/sha256").iterdir())
+    aside = data(daemon, "aside")
+    blob.rename(aside)
+    try:
+        key, finding = only(fsck(daemon, "--repair")[0])
+    finally:
+        aside.rename(blob)
+    assert key == ("missing blob", f"sha256:{blob.name}")
+    assert finding["Problem"].endswith("remove the image and pull it again")
+
+
+def test_a_mount_that_no_container_holds_is_undone(lived_in):
+    daemon = lived_in
+    daemon.docker("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "mounted")
+    place = data(daemon, "volumes/mounted/_data")
+    daemon.docker("run", "-d", "--name", "holds", "-v", "mounted:/v", "busybox", "sleep", "1000")
+    assert fsck(daemon) == ({}, 0)
+    daemon.docker("rm", "-f", "holds")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    key, finding = only(fsck(daemon, "--repair")[0])
+    assert (key, finding["Repaired"]) == (("volume mount", str(place)), True)
+    assert not place.is_mount()
+
+
 def published_port(daemon):
     return daemon.out("port", "keeps", "80/tcp")
 

@@ -6,9 +6,12 @@ import subprocess
 
 import pytest
 
+from wherry.linux.netlink import link
 from wherry.model.config import EndpointIpam, EndpointRequest
 from wherry.model.errors import EngineError, InvalidParameter, NotFound, Unavailable
+from wherry.model.network import PortRequest
 from wherry.networks.options import NetworkOptions
+from wherry.networks.plan import LINK_GROUP
 
 
 def inside(sandbox, *command):
@@ -211,3 +214,34 @@ async def test_the_maker_of_namespaces_may_die(networks, containers):
     await asyncio.to_thread(worker.wait)
     sandbox = await containers(networks, mac_address="02:00:00:00:00:01")
     assert "02:00:00:00:00:01" in inside(sandbox, "ip", "link", "show", "eth0")
+
+
+async def test_an_audit_finds_what_the_books_have_and_nobody_uses(networks, containers):
+    sandbox = await containers(networks, PortRequest(container_port=80, protocol="tcp"))
+    assert networks.audit() == []
+    ground = networks._ground
+    (bridge,) = ground.bridges.values()
+    address = str(bridge.addresses.take("bridge"))
+    ground.publisher.book.take("tcp", ("127.0.0.1", "::1"), 4711)
+    found = networks.audit()
+    assert [(it.kind, it.name) for it in found] == [
+        ("network address", address),
+        ("published port", "127.0.0.1:4711/tcp"),
+        ("published port", "[::1]:4711/tcp"),
+    ]
+    for finding in found:
+        networks.mend(finding)
+    assert networks.audit() == []
+    assert ground.publisher.book.names() == {ground.publisher.book.name(port) for port in sandbox.attachment.ports}
+
+
+async def test_an_audit_finds_a_link_that_nobody_asked_for(networks, host):
+    ground = networks._ground
+    (bridge,) = ground.bridges.values()
+    near = link.VethEnd(name="stray", mtu=1500, master=bridge.link.index, group=LINK_GROUP)
+    host.route.transact([link.new_veth(near, link.VethEnd(name="far1", mtu=1500))])
+    (finding,) = networks.audit()
+    assert (finding.kind, finding.name) == ("network link", "stray")
+    networks.mend(finding)
+    assert networks.audit() == []
+    assert "stray" not in host.links()

@@ -57,15 +57,18 @@ def _user_namespace() -> int:
     (told, tell), (stay, leave) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(leave)
-        unshare(CLONE_NEWUSER)
-        os.write(tell, b"x")
-        os.read(stay, 1)
-        os._exit(0)
+        try:
+            os.close(leave)
+            unshare(CLONE_NEWUSER)
+            os.write(tell, b"x")
+            os.read(stay, 1)
+        finally:
+            os._exit(0)
     for fd in (tell, stay):
         os.close(fd)
     try:
-        os.read(told, 1)
+        if not os.read(told, 1):
+            raise OSError("no user namespace can be made")
         for kind in ("uid_map", "gid_map"):
             Path(f"/proc/{child}/{kind}").write_text("0 100000 65536")
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
