@@ -70,16 +70,15 @@ def test_a_newer_format_is_refused(tmp_path):
         Ledger(tmp_path / "x.db")
 
 
-async def test_what_is_held_is_durable_with_the_next_write(tmp_path):
+async def test_what_is_held_is_durable_with_the_next_update(tmp_path):
     ledger = Ledger(tmp_path / "x.db")
     shelf = Shelf(ledger, "notes", Note)
     await shelf.put("n", Note("old"))
     shelf.hold("n", Note("held"))
     assert shelf.get("n") == Note("held")
     assert stored(tmp_path) == {"n": Note("old")}
-    await shelf.write("n")
-    assert stored(tmp_path) == {"n": Note("held")}
-    await shelf.write("nothing of that name")
+    await shelf.update("n", lambda note: Note(f"{note.text} and kept"))
+    assert stored(tmp_path) == {"n": Note("held and kept")}
     ledger.close()
 
 

@@ -41,6 +41,22 @@ def test_description_names_directories_as_dockers_overlay2(overlay, layer, fill,
     assert "LowerDir" not in overlay.describe(chain_id("a"))
 
 
+def test_what_is_fleeting_waits_for_no_disk_and_can_be_opened_again(overlay, layer, fill, chain_id):
+    fill(overlay, layer().file("f"), "a")
+    overlay.prepare("c", chain_id("a"))
+    marker = Path(overlay.describe("c")["WorkDir"]) / "work/incompat/volatile"
+    for fleeting in (True, True, False):
+        with overlay.open("c", fleeting=fleeting) as root:
+            assert marker.exists() is fleeting
+            made = os.open("made", os.O_RDWR | os.O_CREAT, dir_fd=root.fd)
+            os.fsync(made)
+            os.close(made)
+    assert (_fs(overlay, "c") / "made").exists()
+    overlay.remove("c")
+    overlay.purge()
+    assert not marker.parent.parent.parent.parent.exists()
+
+
 def test_status_says_what_docker_info_does(overlay):
     assert [key for key, _ in overlay.status()] == [
         "Backing Filesystem",

@@ -66,14 +66,13 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
 
 
 async def _record_birth(engine: Engine, before: Container, expected: Container, process: Process) -> Container:
-    """Memory says that it runs; durable is all but the pid, which start-up can ask for, and the very moment."""
+    """Memory says that it runs; durable is all but the pid and the very moment, for which start-up asks the driver."""
     current = engine.containers.get(before.id)
     assert current is not None, "nobody removes a container while it is started"
     state = replace(expected.state, pid=process.pid, started_ns=process.started_ns)
     born = replace(current, attachment=expected.attachment, state=state)
     if current is before:
         engine.containers.hold(born.id, born)
-        engine.background(engine.containers.write(born.id), name=f"note the birth of {born.id}")
     else:
         # Somebody changed it meanwhile, and wrote over what was foretold.
         await engine.containers.put(born.id, born)
@@ -117,7 +116,8 @@ def _get_ready(engine: Engine, container: Container, joined: Joined) -> tuple[Sp
     """What asks the disk, all in one go: the spec, and the root file system's descriptor, which is the caller's."""
     files = write_files(engine, container, joined)
     crash_point("start.files-written")
-    with engine.storage.open(container.id) as root:
+    # After the machine's end there is no container with --rm any more.
+    with engine.storage.open(container.id, fleeting=container.host_config.auto_remove) as root:
         crash_point("start.root-opened")
         around = look_around(engine, container, root_fd=root.fd)
         spec = runtime_spec(container, around, mounts_of(container, files=files, around=around))

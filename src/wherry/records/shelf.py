@@ -47,17 +47,11 @@ class Shelf(Generic[T]):
             raise
 
     def hold(self, key: str, record: T) -> None:
-        """Change what memory says, and so what the key's next `put`, `update` or `write` makes durable.
+        """Change what memory says, and so what the key's next `update` makes durable.
 
         For what a crash may forget, or what is durable elsewhere until then.
         """
         self._records[key] = record
-
-    async def write(self, key: str) -> None:
-        """Make durable what memory says of a key; nothing when it is gone. Raises sqlite3.Error."""
-        record = self._records.get(key)
-        if record is not None:
-            await self._ledger.commit(Put(self._table, key, msgspec.json.encode(record)))
 
     def foretell(self, key: str, record: T) -> "asyncio.Future[None]":
         """Write what will be true soon, and is held or put then. Whatever is written in between writes over it.

@@ -71,9 +71,10 @@ class StorageDriver(Protocol):
     def prepare(self, key: str, parent: str | None) -> None:
         """Make an active snapshot. Raises NotFound, Conflict."""
 
-    def open(self, key: str, *, read_only: bool = False) -> AbstractContextManager[Rootfs]:
+    def open(self, key: str, *, read_only: bool = False, fleeting: bool = False) -> AbstractContextManager[Rootfs]:
         """See a snapshot, active or committed (then always read-only). Raises NotFound.
 
+        What is written to a `fleeting` one need not outlive the machine's end, so nothing waits for the disk.
         An active snapshot is opened once at a time: while its container runs, look through the container instead.
         """
 

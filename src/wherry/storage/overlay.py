@@ -48,14 +48,15 @@ class Overlay:
             self._family.publish(place, key, ACTIVE)
 
     @contextmanager
-    def open(self, key: str, *, read_only: bool = False) -> Iterator[Mounted]:
+    def open(self, key: str, *, read_only: bool = False, fleeting: bool = False) -> Iterator[Mounted]:
         """See StorageDriver."""
         if self._family.is_committed(key):
             with self.view(key) as fd:
                 yield Mounted(fd)
             return
         place = self._family.place(key)
-        with stacked(self._lowers(self._family.parent(key)), place / "fs", place / "work") as fd:
+        lowers = self._lowers(self._family.parent(key))
+        with stacked(lowers, place / "fs", place / "work", volatile=fleeting) as fd:
             yield Mounted(fd, read_only=read_only)
 
     @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from wherry.linux import tree
 from wherry.linux.mount import MOUNT_ATTR_RDONLY, detached, fsconfig_string, fsopen, mount_setattr
 from wherry.model.errors import EngineError
 from wherry.storage import worker
@@ -19,12 +20,15 @@ _STRING_MAX = 255  # of a value given to fsconfig(2)
 
 
 @contextmanager
-def stacked(lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None) -> Iterator[int]:
+def stacked(
+    lowers: Sequence[Path], upper: Path | None = None, work: Path | None = None, *, volatile: bool = False
+) -> Iterator[int]:
     """The directories as one tree, the first of `lowers` on top: writable with `upper` and `work`, else read-only.
 
+    `volatile`, where the kernel is new enough, makes fsync(2) inside and the end of the mount not wait for the disk.
     Gives the descriptor of a detached mount and closes it at the end. Raises OSError.
     """
-    fd = _open(lowers, upper, work)
+    fd = _open(lowers, upper, work, volatile=volatile)
     try:
         if upper is None:
             mount_setattr("", dir_fd=fd, attributes=MOUNT_ATTR_RDONLY)
@@ -33,15 +37,32 @@ def stacked(lowers: Sequence[Path], upper: Path | None = None, work: Path | None
         os.close(fd)
 
 
-def _open(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> int:
+def _open(lowers: Sequence[Path], upper: Path | None, work: Path | None, *, volatile: bool) -> int:
+    if work is not None:
+        _allow_again(work)
     if upper is not None and not lowers:
         return bind(upper)
     if upper is None and len(lowers) == 1:
         return bind(lowers[0])
     layers = [*lowers, *(path for path in (upper, work) if path is not None)]
     if takes_layers_singly() and all(len(os.fsencode(path)) <= _STRING_MAX for path in layers):
-        return detached("overlay", (("source", "overlay"), *_layers(lowers, upper, work), *OPTIONS))
+        options = (*OPTIONS, ("volatile", None)) if volatile else OPTIONS
+        return detached("overlay", (("source", "overlay"), *_layers(lowers, upper, work), *options))
     return worker.mount_overlay(lowers, upper, work, ",".join(f"{key}={value}" for key, value in OPTIONS))
+
+
+def _allow_again(work: Path) -> None:
+    """The kernel marks what was mounted volatile and refuses it from then on, lest the machine ended in between.
+
+    Then what was fleeting is gone; when it is not, the machine did not end.
+    """
+    marked = work / "work"
+    if (marked / "incompat").exists():
+        fd = os.open(marked, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            tree.remove(fd, "incompat")
+        finally:
+            os.close(fd)
 
 
 def _layers(lowers: Sequence[Path], upper: Path | None, work: Path | None) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ class Vfs:
             self._family.publish(place, key, ACTIVE)
 
     @contextmanager
-    def open(self, key: str, *, read_only: bool = False) -> Iterator[Mounted]:
+    def open(self, key: str, *, read_only: bool = False, fleeting: bool = False) -> Iterator[Mounted]:  # noqa: ARG002 - there is no mount of its own whose end could wait
         """See StorageDriver."""
         fd = bind(self._family.tree(key))
         try:
