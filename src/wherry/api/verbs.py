@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from wherry.model.errors import EngineError
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -51,11 +53,13 @@ async def _settle(verb: Coroutine[Any, Any, T], outcome: asyncio.Future[T]) -> N
     except asyncio.CancelledError:
         outcome.cancel()
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
-        if outcome.done():
+    except Exception as error:
+        if not outcome.done():
+            outcome.set_exception(error)
+        elif isinstance(error, EngineError):
             log.warning("A request failed after its client had gone: %s", error)
         else:
-            outcome.set_exception(error)
+            log.exception("A request failed after its client had gone")
     else:
         if not outcome.done():
             outcome.set_result(result)
