@@ -19,7 +19,7 @@ SECONDS_OF_A_REQUEST = 20.0
 SECONDS_OF_A_WAIT = 0.3
 FURNISH_EVERY = 50
 OFTEN = 10
-EXAMPLES = 800
+EXAMPLES = 500
 SOAK_EXAMPLES = 30_000
 
 # Values of no type's: as they stand in JSON's text.
@@ -288,6 +288,7 @@ def _fuzz(fuzzed, operations, python_words, examples):
     ask()
 
 
+@pytest.mark.timeout(300)
 def test_no_request_is_answered_with_pythons_words(fuzzed, operations, python_words):
     _fuzz(fuzzed, operations, python_words, EXAMPLES)
     fuzzed.says_nothing_of_python()
