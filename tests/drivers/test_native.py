@@ -11,6 +11,7 @@ import pytest
 
 from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, StartFailed
 from wherry.drivers.native import NativeDriver
+from wherry.libcontainer import cgroups
 from wherry.linux import mount
 from wherry.model.errors import EngineError, Unsupported
 from wherry.oci.runtime import Hook, Hooks, Memory, Process, Resources, Rlimit, Seccomp, SeccompRule, User
@@ -45,6 +46,29 @@ async def test_a_program_that_is_not_there_fails_with_127_and_leaves_nothing(dri
         await driver.start(birth)
     assert caught.value.exit_code == 127
     assert not list((tmp_path / "exec/containers").iterdir())
+
+
+async def test_a_limit_that_no_cgroup_can_have_fails_with_128_and_leaves_nothing(driver, boxes, tmp_path):
+    birth = boxes.birth("true", resources=Resources(memory=Memory(kernel=1 << 20)))
+    with pytest.raises(StartFailed, match="kernel memory limits are not supported") as caught:
+        await driver.start(birth)
+    assert caught.value.exit_code == 128
+    assert not list((tmp_path / "exec/containers").iterdir())
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{birth.id}"))
+
+
+async def test_a_cgroup_that_is_in_use_is_refused_and_left_alone(driver, boxes):
+    birth = boxes.birth("true")
+    cgroup = cgroups.create(birth.spec.linux.cgroups_path, birth.id)
+    other = await asyncio.create_subprocess_exec("sleep", "1000")
+    cgroup.add(other.pid)
+    with pytest.raises(StartFailed, match=r"container's cgroup is not empty: 1 process\(es\) found"):
+        await driver.start(birth)
+    assert cgroup.pids() == [other.pid]
+    other.kill()
+    await other.wait()
+    cgroup.remove()
+    cgroup.close()
 
 
 async def test_a_file_that_cannot_be_executed_fails_with_126(driver, boxes):

@@ -86,8 +86,9 @@ class NativeDriver:
             process.mounts_linger = birth.mounts_linger
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, tuple(given))
-        except BaseException:
-            await self._undo(birth.id)
+        except BaseException as error:
+            # A monitor that refuses has cleaned up; one that was killed has perhaps left its container.
+            await self._undo(birth.id, is_orphaned=not isinstance(error, StartFailed))
             raise
         finally:
             wire.close_all((*given, *birth.held_fds))
@@ -257,13 +258,14 @@ class NativeDriver:
             if log_directory >= 0:
                 os.close(log_directory)
 
-    async def _undo(self, container_id: str) -> None:
+    async def _undo(self, container_id: str, *, is_orphaned: bool) -> None:
         process = self._processes.pop(container_id, None)
         if process:
             process.close()
         path = self._path(container_id)
         if os.path.isdir(path):
-            _remove_stale_cgroup(path)  # a monitor that was killed right after the birth left its container
+            if is_orphaned:
+                _remove_stale_cgroup(path)
             shutil.rmtree(path)
         if process and process.lost_monitor:
             self._keeper.drop(container_id)

@@ -64,19 +64,28 @@ class Birth:
         self._child: Child | None = None
         with ExitStack() as opened:
             self._line, theirs = channel.pair()
-            opened.callback(self._line.close)
-            opened.callback(theirs.close)
-            self._womb = _prepare(plan, stdio, theirs, opened)
+            # The cgroup comes on a line of its own: should its giver be killed, its end is what the child hears.
+            self._giver, taker = channel.pair()
+            for end_ in (self._line, theirs, self._giver, taker):
+                opened.callback(end_.close)
+            self._womb = _prepare(plan, stdio, theirs, taker, opened)
             self._opened = opened.pop_all()
 
     def begin(self) -> None:
-        """Clone the process, which puts its root together while the caller does other things. Raises BirthError."""
-        self._child = _deliver(self._womb, self._line)
+        """Clone the process, which puts its root together while the caller does other things. Raises BirthError.
+
+        From here on it is another process that can `give`.
+        """
+        self._child = _deliver(self._womb, self._line, self._giver)
         self._womb.channel.close()
+        self._womb.gift.close()
+        self._giver.close()
 
     def stand_aside(self) -> None:
-        """In a process that is not to begin it: let go of the child's end of the line."""
+        """In a process that is not to begin it, but only to give: let go of all but that."""
+        self._line.close()
         self._womb.channel.close()
+        self._womb.gift.close()
 
     def give(self, cgroup: Cgroup) -> None:
         """Hand over the cgroup that the plan says would follow; the child joins it then. Raises BirthError."""
@@ -84,7 +93,7 @@ class Birth:
             tasks = cgroup.tasks_fds
             own = cgroupfs.open_own_groups(cgroup, self._womb.cgroup_plan)
             try:
-                self._line.send_fds(channel.CGROUP, (*tasks, *own.values()), bytes([len(tasks)]))
+                self._giver.send_fds(channel.CGROUP, (*tasks, *own.values()), bytes([len(tasks)]))
             finally:
                 for fd in own.values():
                     os.close(fd)
@@ -93,7 +102,7 @@ class Birth:
 
     def refuse(self, error: BirthError) -> None:
         """Say why there will be no cgroup: `finish` raises that. Raises OSError when nobody listens any more."""
-        self._line.send(channel.FAILED, channel.failure_bytes(error))
+        self._giver.send(channel.FAILED, channel.failure_bytes(error))
 
     def finish(self) -> Child:
         """Return once execve(2) happened, or the process waits for its start. Raises BirthError; it is gone then."""
@@ -130,7 +139,7 @@ def spawn(plan: Plan, stdio: Stdio) -> Child:
         return birth.finish()
 
 
-def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb:
+def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, taker: Channel, undo: ExitStack) -> Womb:
     """Open what only the host's side can open."""
     last_capability()  # asked once here, remembered by every child
     signals.ignored()
@@ -153,6 +162,7 @@ def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, undo: ExitStack) -> Womb
         stdio=stdio,
         layout=layout,
         channel=theirs,
+        gift=taker,
         cgroup_plan=cgroup_plan,
         own_groups=own,
         host_devices=host_devices,
@@ -164,7 +174,7 @@ def _close_later(fds: dict[str, int], undo: ExitStack) -> None:
         undo.callback(os.close, fd)
 
 
-def _deliver(womb: Womb, ours: Channel) -> Child:
+def _deliver(womb: Womb, ours: Channel, giver: Channel) -> Child:
     """Clone the process, and give it the id maps that only its parent may write."""
     cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else womb.plan.clone_fd
     if womb.layout.needs_midwife:
@@ -176,6 +186,7 @@ def _deliver(womb: Womb, ours: Channel) -> Child:
             raise at("unable to clone", error) from None
         if pid == 0:
             ours.close()
+            giver.close()
             init.run(womb, joined=False)
         child = Child(pid, pidfd)
     try:

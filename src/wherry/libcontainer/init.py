@@ -4,6 +4,7 @@ No thread, no import, no log: what goes wrong is said to the parent in one messa
 """
 
 import contextlib
+import errno
 import gc
 import os
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Womb:
     stdio: Stdio
     layout: Layout
     channel: Channel
+    gift: Channel
     cgroup_plan: MountPlan | None = None
     own_groups: dict[str, int] = field(default_factory=dict)
     host_devices: dict[str, int] = field(default_factory=dict)
@@ -188,9 +190,9 @@ def _mount_all(womb: Womb) -> list[int]:
 
 def _take_cgroup(womb: Womb) -> dict[str, int]:
     """Wait for the cgroup that follows and join it; the container's own group of each tree comes back."""
-    message = womb.channel.receive()
+    message = womb.gift.receive()
     if message is None:
-        os._exit(1)
+        raise BirthError("take cgroup", errno.ESRCH, "", "the process that makes the cgroup was killed")
     if message.kind == channel.FAILED:
         raise channel.failure_from(message.data)
     count = message.data[0]

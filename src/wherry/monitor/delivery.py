@@ -8,7 +8,7 @@ before it goes on: nothing of the user's runs before all is written down.
 
 import os
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from typing import Self
 
 from msgspec import Struct
@@ -132,16 +132,19 @@ class Delivery:
 
     def _make_cgroup(self, upcoming: cgroups.Beginning) -> None:
         """Make what follows; the monitor hears of failure through the process, which waits for it."""
+        stage = _NO_CGROUP
         try:
             self._cgroup = upcoming.finish()
+            stage = "limit cgroup"
             self._limit(self._cgroup)
             self._birth.give(self._cgroup)
         except (OSError, ValueError) as error:
-            remove_cgroup(self._cgroup)
-            self._cgroup = None
             number = (error.errno or 0) if isinstance(error, OSError) else 0
-            with suppress(OSError):
-                self._birth.refuse(birth.BirthError(_NO_CGROUP, number, "", str(error), 128))
+            try:
+                self._birth.refuse(birth.BirthError(stage, number, "", str(error), 128))
+            except OSError:  # there is no monitor any more to clean up
+                remove_cgroup(self._cgroup)
+                self._cgroup = None
 
     def _limit(self, cgroup: cgroups.Cgroup) -> None:
         linux = self._plan.spec.linux
