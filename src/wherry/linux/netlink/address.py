@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wherry.linux.netlink.connection import Connection
 from wherry.linux.netlink.wire import (
@@ -35,8 +35,7 @@ _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """An IPv4 address of a link, dotted."""
 
     link: int
@@ -44,8 +43,7 @@ class Address:
     prefix: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """An IPv4 route of the main table: where to (dotted, `0.0.0.0` with prefix 0 for the default), over which link."""
 
     destination: str

@@ -2,7 +2,7 @@
 
 import errno
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wherry.linux.netlink.connection import Connection
 from wherry.linux.netlink.wire import (
@@ -44,11 +44,10 @@ _BRPORT_ISOLATED = 33
 _INFO = struct.Struct("=BxHiII")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(NamedTuple):
     """A network interface as the kernel describes it; `kind` is empty for hardware, `master` 0 for none."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # it hides tuple.index(), which nobody means
     name: str
     kind: str
     master: int
@@ -58,8 +57,7 @@ class Link:
     is_up: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VethEnd:
+class VethEnd(NamedTuple):
     """One end of a veth pair in the making; `master` and `group` 0 for none, `mac` empty for a random one."""
 
     name: str

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4
@@ -21,8 +21,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 HEADER_BYTES = _HEADER.size
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One message to the kernel as a value; `what` names it in errors. `payload` is a family header and attributes."""
 
     kind: int
@@ -36,8 +35,7 @@ class Request:
         return _HEADER.pack(HEADER_BYTES + len(self.payload), self.kind, flags, sequence, 0) + self.payload
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One message from the kernel, without its header."""
 
     kind: int
