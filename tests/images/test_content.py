@@ -1,6 +1,7 @@
 """The content store, leases, and what is left after a crash."""
 
 import asyncio
+import hashlib
 import os
 import time
 
@@ -71,8 +72,12 @@ def test_only_digests_become_paths(content):
             content.path(bad)
 
 
-def test_a_sweep_takes_leftovers_and_what_is_old_and_unwanted(content):
-    wanted, old, new = content.add(b"wanted"), content.add(b"old"), content.add(b"new")
+def test_a_sweep_takes_leftovers_and_what_is_unwanted_but_not_what_a_pull_has_just_fetched(content):
+    wanted, old = content.add(b"wanted"), content.add(b"old")
+    new = "sha256:" + hashlib.sha256(b"new").hexdigest()
+    with content.resume(new) as ingest:
+        ingest.write(b"new")
+        ingest.commit()
     with content.resume("sha256:" + "1" * 64) as ingest:
         ingest.write(b"recent")
     with content.resume("sha256:" + "2" * 64) as ingest:
@@ -80,8 +85,7 @@ def test_a_sweep_takes_leftovers_and_what_is_old_and_unwanted(content):
     leftover = content.root / "ingest" / "tmp-crashed"
     leftover.write_bytes(b"x")
     ancient = time.time() - 48 * 3600
-    for path in (content.path(wanted), content.path(old), content.root / "ingest" / f"sha256-{'2' * 64}"):
-        os.utime(path, (ancient, ancient))
+    os.utime(content.root / "ingest" / f"sha256-{'2' * 64}", (ancient, ancient))
     assert content.sweep({wanted}) == sorted([old[7:], f"sha256-{'2' * 64}", "tmp-crashed"])
     assert set(content.digests()) == {wanted, new}
     assert content.unfinished() == ["sha256:" + "1" * 64]
@@ -89,10 +93,7 @@ def test_a_sweep_takes_leftovers_and_what_is_old_and_unwanted(content):
 
 async def test_a_start_sweeps_and_keeps_the_images(library, tools):
     image = await import_image(library, tools.body(tools.tar({"f": b"1"})), ImportRequest(repository="x"))
-    ancient = time.time() - 48 * 3600
     stray = library.content.add(b"stray")
-    for digest in library.content.digests():
-        os.utime(library.content.path(digest), (ancient, ancient))
     assert await sweep(library) == [stray[7:]]
     assert set(library.content.digests()) == {image.id, image.manifest, image.layers[0].blob}
 

@@ -32,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 _LOG_DRIVERS = ("json-file", "none")
 _PROGRAMS_MAX = 64
 _MONITOR_TRIES = 10
+_BIRTH_LOOKS = 1000
+_BIRTH_LOOK_SECONDS = 0.01
 
 
 class NativeDriver:
@@ -104,6 +106,7 @@ class NativeDriver:
             return None
         process = NativeProcess(container_id, directory, replace=self._replace)
         try:
+            await _birth_over(process)
             found = await self._meet(process)
         except BaseException:
             process.close()
@@ -172,7 +175,9 @@ class NativeDriver:
         if os.path.isdir(path):
             shutil.rmtree(path)
         os.mkdir(path, 0o700)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        rundir.begin_birth(directory)
+        return directory
 
     async def _plan(self, birth: Birth) -> messages.Plan:
         spec = birth.spec
@@ -351,6 +356,15 @@ class NativeDriver:
     async def _deposit_again(self, process: NativeProcess) -> None:
         with contextlib.suppress(ConnectionError, EngineError), self._keeper.line() as line:
             await process.greet(line)  # who has no monitor now gets one that knows the new keeper
+
+
+async def _birth_over(process: NativeProcess) -> None:
+    """Wait for a birth that a daemon before this one had ordered."""
+    for _ in range(_BIRTH_LOOKS):
+        if not rundir.is_in_birth(process.directory):
+            return
+        await asyncio.sleep(_BIRTH_LOOK_SECONDS)  # no event tells of a lock
+    _LOG.warning("container %s: its birth, begun under an earlier daemon, does not end", process.id)
 
 
 def _without_filter(spec: Spec) -> Spec:

@@ -26,13 +26,14 @@ from wherry.engine.request.refuse import refuse_unserved
 from wherry.engine.request.warn import warnings_of
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
-from wherry.engine.volume_mounts import provide_volumes, volumes_from
+from wherry.engine.volume_mounts import provide_volumes, volume_names, volumes_from
 from wherry.model.clock import now_ns
 from wherry.model.config import Config, CreateRequest, HostConfig, NetworkingConfig
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter, NotFound, Unsupported
 from wherry.model.ids import new_id
 from wherry.model.image import Image
+from wherry.records.shelf import Staged
 from wherry.storage.initlayer import ensure_init_layer
 
 DIRECTORY_MODE = 0o710
@@ -58,11 +59,13 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     verify(container, directory=engine.directory(container_id))
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved, _making(engine, container_id):
-            container = await _provide(engine, replace(container, name=reserved), undo)
+            container, volumes = await _provide(engine, replace(container, name=reserved), undo)
             crash_point("create.provided")
-            await engine.containers.put(container_id, container)
+            await engine.containers.commit(engine.containers.stage(container_id, container), *volumes)
         undo.pop_all()
     crash_point("create.recorded")
+    if volumes:
+        await engine.volumes.confirm(volume_names(container))
     tell(engine, container, "create")
     return Created(id=container_id, warnings=warnings_of(container, image, lacking=lacking()))
 
@@ -130,8 +133,8 @@ def _config_of(request: CreateRequest) -> Config:
     return Config(**{name: getattr(request, name) for name in Config.__struct_fields__})
 
 
-async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:
-    """Make what lies on disk: directory, snapshot, volumes; each with its undoing."""
+async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -> tuple[Container, list[Staged]]:
+    """Make what lies on disk: directory, snapshot, volumes with their records; each with its undoing."""
     directory = engine.directory(container.id)
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
     await asyncio.to_thread(_make_directories, engine, container, directory)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process
-from wherry.engine.discard import finish
+from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
@@ -79,7 +79,8 @@ async def open_engine(engine: Engine) -> None:
     findings = [await _look(engine, container) for container in engine.containers.values()]
     await engine.networks.open(_attached(findings))
     crash_point("open.networks-opened")
-    for finding in findings:
+    # Those that run first: what they hold is not let go of for the sake of those that ended.
+    for finding in sorted(findings, key=lambda finding: not isinstance(finding, Goes)):
         await _converge(engine, finding)
     crash_point("open.converged")
     await _sweep(engine)
@@ -135,6 +136,8 @@ async def _converge(engine: Engine, finding: Finding) -> None:
             watch_pause(engine, container.id)
         case Rests(container):
             await engine.driver_of(container).forget(container.id)
+            if container.host_config.auto_remove:
+                watch_pause(engine, container.id)
 
 
 async def _meet(engine: Engine, container: Container, process: Process) -> None:
@@ -147,6 +150,7 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
     await process.signal(9)
     await process.wait()
     await engine.driver_of(container).forget(container.id)
+    _continue_policy(engine, container)
 
 
 async def _note_birth(engine: Engine, container: Container, process: Process) -> None:
@@ -164,8 +168,7 @@ def _continue_policy(engine: Engine, container: Container) -> None:
 
 async def _finish_removal(engine: Engine, container: Container) -> None:
     try:
-        await engine.containers.remove(container.id)
-        await finish(engine, container, volumes=container.host_config.auto_remove)
+        await erase(engine, container, volumes=container.host_config.auto_remove)
     except (EngineError, OSError):
         log.exception("the removal of container %s could not be finished", container.id)
         await engine.change(container.id, lambda now: replace(now, state=replace(now.state, status=Status.DEAD)))
@@ -182,6 +185,8 @@ async def _sweep(engine: Engine) -> None:
         if path.name not in known:
             log.info("removing %s, which no record knows", path)
             shutil.rmtree(path, ignore_errors=True)
+    for name in await engine.volumes.recover():
+        log.info("removed volume %s, which no record knows", name)
     for name in await sweep(engine.library):
         log.info("removed %s of the content, which no image needs", name)
     wanted = (
@@ -196,7 +201,7 @@ async def _sweep(engine: Engine) -> None:
 def _autostart(engine: Engine, finding: Finding) -> None:
     """After a reboot (or a daemon that was away) start what its policy wants running."""
     container = engine.containers.get(finding.container.id)
-    if container is None or not isinstance(finding, Rests | Died):
+    if container is None or isinstance(finding, HalfRemoved):
         return
     policy = container.host_config.restart_policy
     ended = container.state.status is Status.EXITED

@@ -9,9 +9,11 @@ from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell_volume
+from wherry.engine.volumes import volumes_in_use
 from wherry.model.container import Container
 from wherry.model.errors import EngineError, InvalidParameter, NotFound, Unsupported
 from wherry.model.volume import MountPoint, Volume
+from wherry.records.shelf import Staged
 from wherry.volumes.inside import copy_up
 
 
@@ -41,22 +43,24 @@ def _owner(engine: Engine, name: str) -> Container:
         raise InvalidParameter(str(error)) from None
 
 
-async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> Container:
+async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> tuple[Container, list[Staged]]:
     """Make the volumes that are not there yet, and begin empty ones with the image's files.
 
-    What was made here is removed again when `undo` is. Raises EngineError.
+    Their records are to be committed with the container's, and then confirmed. What was made here is removed again
+    when `undo` is. Raises EngineError.
     """
-    points = [await _provide(engine, point, undo) for point in container.mounts]
+    records: list[Staged] = []
+    points = [await _provide(engine, point, undo, records) for point in container.mounts]
     container = replace(container, mounts=tuple(points))
     to_fill = [point for point in points if point.kind == "volume" and not point.no_copy]
     if to_fill:
         await _fill(engine, container, to_fill)
-    return container
+    return container, records
 
 
 async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> None:
     """Have the container's volumes mounted while it runs; let go again when `undo` is. Raises NotFound, EngineError."""
-    for name in _names(container):
+    for name in volume_names(container):
         await engine.volumes.acquire(name, container.id)
         undo.push_async_callback(engine.volumes.release, name, container.id)
         crash_point("start.volume-held")
@@ -65,14 +69,14 @@ async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStac
 
 async def hold_again(engine: Engine, container: Container) -> None:
     """A daemon that finds the container running holds its volumes once more; one that was taken by force is fine."""
-    for name in _names(container):
+    for name in volume_names(container):
         with suppress(NotFound):
             await engine.volumes.acquire(name, container.id)
 
 
 async def release_volumes(engine: Engine, container: Container) -> None:
     """The container has ended. A volume that is gone by force is fine."""
-    for name in _names(container):
+    for name in volume_names(container):
         try:
             await engine.volumes.release(name, container.id)
         except NotFound:
@@ -81,17 +85,18 @@ async def release_volumes(engine: Engine, container: Container) -> None:
         tell_volume(engine, "unmount", name, container=container.id)
 
 
-def _names(container: Container) -> list[str]:
+def volume_names(container: Container) -> list[str]:
+    """The volumes of a container, each once."""
     return list(dict.fromkeys(point.name for point in container.mounts if point.kind == "volume"))
 
 
-async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack) -> MountPoint:
+async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack, records: list[Staged]) -> MountPoint:
     if point.kind != "volume":
         return point
     if point.subpath:
         raise Unsupported("VolumeOptions.Subpath is not supported yet")
     known = {volume.name for volume in engine.volumes.list()}
-    volume = await engine.volumes.create(point.name, driver=point.driver)
+    volume = await engine.volumes.create(point.name, driver=point.driver, later=records)
     if volume.name not in known:
         undo.push_async_callback(_remove, engine, volume)
         crash_point("create.volume-made")
@@ -100,7 +105,8 @@ async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack) -> M
 
 
 async def _remove(engine: Engine, volume: Volume) -> None:
-    await engine.volumes.remove(volume.name, force=True)
+    if volume.name not in volumes_in_use(engine):
+        await engine.volumes.abandon(volume)
 
 
 async def _fill(engine: Engine, container: Container, points: list[MountPoint]) -> None:

@@ -1,10 +1,14 @@
 """`/volumes`: listing, looking, making, removing."""
 
+from contextlib import suppress
+
 from wherry.engine.engine import Engine
 from wherry.engine.request.filters import Filters
 from wherry.engine.telling import tell_volume
+from wherry.model.container import Container
 from wherry.model.errors import NotFound
 from wherry.model.volume import Volume
+from wherry.volumes.volumes import Doomed
 
 ACCEPTED = ("dangling", "driver", "label", "name")
 
@@ -49,15 +53,23 @@ async def remove_volume(engine: Engine, name: str, *, force: bool) -> None:
         engine.background(engine.volumes.purge(), name=f"purge volume {name}")
 
 
-async def remove_anonymous(engine: Engine, names: set[str]) -> None:
-    """Remove those of a removed container's volumes that nobody named and nobody else has."""
-    used = volumes_in_use(engine)
-    for name in names - set(used):
-        try:
+async def doom_anonymous(engine: Engine, container: Container) -> list[Doomed]:
+    """Those of a container's volumes that nobody named and nobody else has: they go when its record goes."""
+    doomed = []
+    for name in [name for name, ids in volumes_in_use(engine).items() if ids == [container.id]]:
+        with suppress(NotFound):
             if engine.volumes.inspect(name).anonymous:
-                await remove_volume(engine, name, force=True)
-        except NotFound:
-            continue
+                doomed.append(await engine.volumes.doom(name))
+    return doomed
+
+
+async def drop_volumes(engine: Engine, doomed: list[Doomed]) -> None:
+    """Their records are gone; so they go."""
+    for each in doomed:
+        await engine.volumes.drop(each)
+        tell_volume(engine, "destroy", each.volume.name, driver=each.volume.driver)
+    if doomed:
+        engine.background(engine.volumes.purge(), name="purge volumes")
 
 
 def volumes_in_use(engine: Engine) -> dict[str, list[str]]:

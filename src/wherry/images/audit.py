@@ -49,7 +49,7 @@ async def mend(library: Library, finding: Finding) -> None:
                 raise NotFound(f"{finding.name} is in use or gone")
             Path(finding.name).unlink()
         case "image name":
-            await library.tags.remove(finding.name)
+            await library.tags.commit(library.tags.stage_removal(finding.name))
 
 
 def _changed_at(path: Path) -> float:

@@ -28,7 +28,8 @@ from wherry.oci.digest import digest_of, hasher, is_digest, split_digest
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 EMPTY_INDEX = b'{"schemaVersion":2,"manifests":[]}'
-# What nobody points at may be a pull that was broken off: it is kept this long, so that it can be resumed.
+# What nobody points at may be of a pull that was broken off: it is kept this long after it came, so that the next
+# pull need not fetch it again. What is of no use to a pull is made old at once.
 KEEP_SECONDS = 24 * 3600.0
 READ_BYTES = 1024 * 1024
 ANONYMOUS = "tmp-"
@@ -97,6 +98,11 @@ class Content:
     def scratch(self) -> BinaryIO:
         """A file without a name, on the same file system, for what must be seen whole before it is trusted."""
         return tempfile.TemporaryFile(dir=self._ingest, buffering=0)
+
+    def age(self, digest: str) -> None:
+        """Have the next start remove a blob if no image needs it then; a missing one is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.path(digest), (0, 0))
 
     def retire(self, digest: str) -> Path | None:
         """Take a blob away at once and cheaply; what is returned is still to be unlinked. None when it is not there."""
@@ -209,6 +215,9 @@ class Ingest:
         if self._digest and found != self._digest:
             self.discard()
             raise ContentMismatch(f"content is {found}, not {self._digest}")
+        if not self._is_kept:
+            # Nobody will go on with this one: unless an image comes to need it, the next start may remove it.
+            os.utime(self._file, (0, 0))
         os.fsync(self._file)
         crash_point("content.synced")
         target = self._content.path(found)

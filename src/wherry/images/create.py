@@ -1,6 +1,7 @@
 """New images out of parts: a layer's tar and a configuration."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from wherry.model.config import Config
 from wherry.model.image import Image
 from wherry.oci.image import History, ImageConfig, Platform, RootFs, encode
 from wherry.oci.platform import host_platform
+from wherry.oci.reference import Reference
 
 COPY_BYTES = 1024 * 1024
 
@@ -91,7 +93,7 @@ def diff_id_of(library: Library, blob: str, cancelled: threading.Event | None = 
         return plain_reader(library, file, cancelled).drain()
 
 
-async def create(library: Library, draft: Draft) -> Image:
+async def create(library: Library, draft: Draft, *, names: Sequence[Reference] = ()) -> Image:
     """Make the image that a draft describes: layer unpacked, documents written, durable. Raises InvalidParameter.
 
     The draft's blob should be held by a lease; where this fails, it is removed.
@@ -99,7 +101,7 @@ async def create(library: Library, draft: Draft) -> Image:
     planned = plan_layers([draft.layer.blob], [draft.layer.diff_id])
     async with layers_or_nothing(library, planned, blobs_too=True):
         layers = [await unpack(library, layer, ignore, status="Extracting") for layer in planned]
-        return await keep(library, encode(_document(draft)), layers)
+        return await keep(library, encode(_document(draft)), layers, names=names)
 
 
 def _document(draft: Draft) -> ImageConfig:

@@ -101,7 +101,10 @@ async def prune_layers(library: Library) -> list[str]:
 
 
 async def _remove_layers(library: Library, chains: Sequence[str]) -> list[str]:
-    return [chain for chain in chains if await _remove_layer(library, chain)]
+    removed = [chain for chain in chains if await _remove_layer(library, chain)]
+    if removed:
+        await library.in_thread(library.storage.purge)
+    return removed
 
 
 async def _remove_layer(library: Library, chain: str) -> bool:

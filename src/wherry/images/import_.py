@@ -58,10 +58,8 @@ async def import_image(
             comment=request.message,
             platform=target,
         )
-        image = await create(library, draft)
+        image = await create(library, draft, names=() if name is None else (name,))
     crash_point("import.registered")
-    if name is not None:
-        await library.name(name, image.id)
     report(Progress(status=image.id))
     library.announce("import", image.id, image.id, image)
     return image

@@ -14,6 +14,7 @@ from wherry.model.clock import now_ns
 from wherry.model.event import Event
 from wherry.model.image import Image, Tag
 from wherry.oci.reference import Reference
+from wherry.records.shelf import Staged
 from wherry.registry.client import Registries
 from wherry.storage.driver import Extraction, Usage
 
@@ -39,11 +40,14 @@ class Shelf(Protocol[V]):
     def values(self) -> Sequence[V]:
         """All of them."""
 
-    async def put(self, key: str, record: V, /) -> None:
-        """Write one."""
+    def stage(self, key: str, record: V, /) -> Staged:
+        """Write one, durable with a later `commit`."""
 
-    async def remove(self, key: str) -> None:
-        """Remove one; a missing one is fine."""
+    def stage_removal(self, key: str) -> Staged:
+        """Remove one, durable with a later `commit`; a missing one is fine."""
+
+    async def commit(self, *staged: Staged) -> None:
+        """Make changes of any shelves durable, all or none; on an error memory is as before."""
 
 
 class Snapshots(Protocol):
@@ -60,6 +64,9 @@ class Snapshots(Protocol):
 
     def remove(self, key: str) -> None:
         """Remove a layer."""
+
+    def purge(self) -> None:
+        """Delete from the disk what was removed."""
 
     def keys(self) -> Iterator[str]:
         """Every snapshot."""
@@ -112,9 +119,14 @@ class Library:
         """All names of an image, in the order of their spelling."""
         return sorted((tag for tag in self.tags.values() if tag.image_id == image_id), key=lambda tag: tag.reference)
 
-    async def name(self, reference: Reference, image_id: str) -> None:
-        """Point a name at an image; durable on return."""
-        await self.tags.put(str(reference), Tag(reference=str(reference), image_id=image_id, tagged_ns=now_ns()))
+    async def name(self, image_id: str, *references: Reference) -> None:
+        """Point names at an image; durable on return, all or none."""
+        await self.tags.commit(*self.stage_names(image_id, references))
+
+    def stage_names(self, image_id: str, references: Iterable[Reference]) -> list[Staged]:
+        """The same, durable with a later commit."""
+        names = [Tag(reference=str(one), image_id=image_id, tagged_ns=now_ns()) for one in references]
+        return [self.tags.stage(tag.reference, tag) for tag in names]
 
     def announce(self, action: str, actor_id: str, name: str, image: Image | None) -> None:
         """Publish an event of type image, with the image's labels, as dockerd does."""

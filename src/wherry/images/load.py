@@ -45,11 +45,12 @@ async def _load_all(
     images = []
     for each in packed:
         names = [_full_name(name) for name in each.names]
-        image = await _load_one(library, archive, each, layer_report)
+        had = {name: found.id for name in names if (found := find_named(library, name)) is not None}
+        image = await _load_one(library, archive, each, names, layer_report)
         images.append(image)
         crash_point("load.registered")
         for name in names:
-            await _name(library, name, image, report)
+            _tell_name(name, had.get(name, image.id), image.id, report)
         library.announce("load", image.id, image.id, image)
     if not any(each.names for each in packed):
         for image in images:
@@ -57,16 +58,14 @@ async def _load_all(
     return [image.id for image in images]
 
 
-async def _name(library: Library, name: Reference, image: Image, report: Report) -> None:
-    old = find_named(library, name)
-    if old is not None and old.id != image.id:
+def _tell_name(name: Reference, old_id: str, new_id: str, report: Report) -> None:
+    if old_id != new_id:
         report(
             Progress(
-                stream=f"The image {name.familiar} already exists, renaming the old one with ID {old.id} "
+                stream=f"The image {name.familiar} already exists, renaming the old one with ID {old_id} "
                 "to empty string\n"
             )
         )
-    await library.name(name, image.id)
     report(Progress(stream=f"Loaded image: {name.familiar}\n"))
 
 
@@ -77,7 +76,9 @@ def _full_name(text: str) -> Reference:
     return name
 
 
-async def _load_one(library: Library, archive: Archive, packed: Packed, report: Report) -> Image:
+async def _load_one(
+    library: Library, archive: Archive, packed: Packed, names: Sequence[Reference], report: Report
+) -> Image:
     config = _checked(parse_config(packed.config_body), packed)
     with ExitStack() as leases:
         blobs = [
@@ -88,7 +89,7 @@ async def _load_one(library: Library, archive: Archive, packed: Packed, report: 
         async with layers_or_nothing(library, planned, blobs_too=True):
             leases.close()
             layers = [await _unpack(library, number, layer, report) for number, layer in enumerate(planned)]
-            return await keep(library, packed.config_body, layers, manifest_body=packed.manifest_body)
+            return await keep(library, packed.config_body, layers, manifest_body=packed.manifest_body, names=names)
 
 
 async def _store(library: Library, archive: Archive, path: str, diff_id: str, leases: ExitStack) -> str:

@@ -65,14 +65,21 @@ class _Pull:
         found = await resolve(repository, reference, self._wanted)
         title = reference.digest or reference.tag
         self._report(Progress(id=title, status=f"Pulling from {repository.path}"))
-        image = await self._known(found) or await self._fetch(repository, found)
+        names = self._names(found.digest)
+        # The tag's is the moment that others see, a digest's where there is none.
+        old = self._library.tags.get(str(names[-1]))
+        image = await self._known(found, names) or await self._fetch(repository, found, names)
         crash_point("pull.registered")
         self._warn_of_platform(image)
         self._report(Progress(status=f"Digest: {found.digest}"))
-        return await self._name(image, found.digest)
+        return old is None or old.image_id != image.id
 
-    async def _known(self, found: Resolved) -> Image | None:
-        """The image, if it is here and nothing of it has been lost from the disk."""
+    def _names(self, digest: str) -> list[Reference]:
+        by_digest = self._reference.with_digest(digest)
+        return [by_digest] if self._reference.digest else [by_digest, self._reference]
+
+    async def _known(self, found: Resolved, names: list[Reference]) -> Image | None:
+        """The image, if it is here and nothing of it has been lost from the disk, with its names."""
         library = self._library
         image = library.images.get(found.manifest.config.digest)
         if image is None:
@@ -80,10 +87,13 @@ class _Pull:
         with library.leases.hold((*blobs_of(image), *(layer.chain_id for layer in image.layers))):
             if not await library.in_thread(_has_all, library, image):
                 return None
-            # Meanwhile another verb may have removed it; what is held stayed.
-            return image if library.images.get(image.id) else await register(library, image)
+            if library.images.get(image.id):
+                await library.name(image.id, *names)
+                return image
+            # Meanwhile another verb has removed it; what is held stayed.
+            return await register(library, image, names)
 
-    async def _fetch(self, repository: Repository, found: Resolved) -> Image:
+    async def _fetch(self, repository: Repository, found: Resolved, names: list[Reference]) -> Image:
         library, config_at = self._library, found.manifest.config
         config_body = await repository.blob(config_at, bytes_max=CONFIG_BYTES_MAX)
         config = parse_config(config_body)
@@ -97,7 +107,7 @@ class _Pull:
         async with layers_or_nothing(library, planned, blobs_too=False):
             layers = await self._layers(repository, found.manifest.layers, planned)
             with library.leases.hold(documents):
-                return await keep(library, config_body, layers, manifest_body=found.manifest_body)
+                return await keep(library, config_body, layers, manifest_body=found.manifest_body, names=names)
 
     async def _layers(
         self, repository: Repository, descriptors: tuple[Descriptor, ...], planned: list[PlannedLayer]
@@ -138,15 +148,6 @@ class _Pull:
                     f"specified platform: wanted {format_platform(self._wanted)}, actual: {format_platform(actual)}"
                 )
             )
-
-    async def _name(self, image: Image, digest: str) -> bool:
-        """Point the tag and the digest at the image; the tag's is the moment that others see."""
-        reference = self._reference
-        by_digest = reference.with_digest(digest)
-        old = self._library.tags.get(str(by_digest if reference.digest else reference))
-        names = [by_digest] if reference.digest else [by_digest, reference]
-        await asyncio.gather(*(self._library.name(each, image.id) for each in names))
-        return old is None or old.image_id != image.id
 
 
 def _check_system(config: ImageConfig) -> None:

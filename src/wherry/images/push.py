@@ -84,7 +84,7 @@ class _Push:
         await self._layers(repository, image, manifest)
         await self._config(repository, manifest.config)
         stored = await uploading.put_manifest(repository, self.reference.tag, body, image.manifest_type)
-        await self.library.name(self.reference.with_digest(stored.digest), image.id)
+        await self.library.name(image.id, self.reference.with_digest(stored.digest))
         tag = self.reference.tag
         self.report(Progress(status=f"{tag}: digest: {stored.digest} size: {stored.size}"))
         self.report(Progress(aux={"Tag": tag, "Digest": stored.digest, "Size": stored.size}))

@@ -25,13 +25,21 @@ from wherry.oci.image import (
     parse_config,
     parse_manifest,
 )
+from wherry.oci.reference import Reference
 
 
 async def keep(
-    library: Library, config_body: bytes, layers: Sequence[Layer], *, manifest_body: bytes = b"", parent: str = ""
+    library: Library,
+    config_body: bytes,
+    layers: Sequence[Layer],
+    *,
+    manifest_body: bytes = b"",
+    parent: str = "",
+    names: Sequence[Reference] = (),
 ) -> Image:
-    """Store an image's documents and make it exist; its layers must be there, and held. Raises ImageSpecError.
+    """Store an image's documents and make it exist under its names. Raises ImageSpecError.
 
+    The layers must be there, and held.
     Without `manifest_body`, or where that names other blobs, a manifest is made.
     """
     config_digest = await library.in_thread(library.content.add, config_body)
@@ -43,9 +51,8 @@ async def keep(
     crash_point("image.manifest-kept")
     image = read_image(parse_config(config_body), config_digest, layers)
     kind = parse_manifest(manifest_body).media_type or OCI_MANIFEST
-    return await register(
-        library, msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind, parent=parent)
-    )
+    image = msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind, parent=parent)
+    return await register(library, image, names)
 
 
 def read_image(config: ImageConfig, image_id: str, layers: Sequence[Layer]) -> Image:
@@ -83,15 +90,16 @@ def read_config(config: dict[str, Any] | None) -> Config:
         raise ImageSpecError(f"invalid image configuration: config: {error}") from None
 
 
-async def register(library: Library, image: Image) -> Image:
-    """Make an image exist: its content and layers must be there, and held. Durable on return.
+async def register(library: Library, image: Image, names: Sequence[Reference] = ()) -> Image:
+    """Make an image exist and have these names: its content and layers must be there, and held. Durable on return.
 
     An image that is there already keeps its parent; content that only the older manifest needed stays until a sweep.
     """
     known = library.images.get(image.id)
     if known is not None:
         image = msgspec.structs.replace(image, parent=image.parent or known.parent)
-    await library.images.put(image.id, image)
+    staged = library.images.stage(image.id, image)
+    await library.images.commit(staged, *library.stage_names(image.id, names))
     crash_point("image.recorded")
     await publish_index(library)
     crash_point("image.indexed")

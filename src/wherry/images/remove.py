@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from wherry.crashpoints import crash_point
 from wherry.images.find import find
 from wherry.images.garbage import discard
-from wherry.images.library import Library
+from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_name
 from wherry.images.registering import publish_index
 from wherry.model.errors import Conflict, NotFound
 from wherry.model.ids import short_id
 from wherry.model.image import Image
 from wherry.oci.reference import Reference, parse_reference
+from wherry.records.shelf import Staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class _Removal:
         self._users = users
         self._force = force
         self._prune_parents = prune_parents
+        # What has gone from memory only, with the action that tells of it; see `_commit`.
+        self._staged: list[tuple[Staged, str]] = []
         self.removed: list[Removed] = []
 
     async def by_name(self, image: Image, name: str) -> None:
@@ -82,13 +85,14 @@ class _Removal:
             )
         given = parse_name(name)
         target = given.with_digest(given.digest) if given.digest else given.with_default_tag()
-        await self._untag(image, target)
+        self._untag(target)
         if not target.digest and not self._has_tag_in(image.id, target.name):
             for each in self._references(image.id):
                 if each.name == target.name:
-                    await self._untag(image, each)
+                    self._untag(each)
         if not self._references(image.id):
             await self._delete(image, is_quiet=True)
+        await self._commit(image)
 
     async def by_id(self, image: Image) -> None:
         """Remove the image with its names, if they are all in one repository."""
@@ -96,7 +100,7 @@ class _Removal:
         if _is_single(references):
             self._check(image, ignore_names=True)
             for each in references:
-                await self._untag(image, each)
+                self._untag(each)
         await self._delete(image, is_quiet=False)
 
     async def _delete(self, image: Image, *, is_quiet: bool) -> None:
@@ -108,11 +112,14 @@ class _Removal:
                 return
             raise
         for each in self._references(image.id):
-            await self._untag(image, each)
-        await self._library.images.remove(image.id)
-        crash_point("rmi.recorded")
-        self._library.announce("delete", image.id, image.id, image)
+            self._untag(each)
+        self._staged.append((self._library.images.stage_removal(image.id), "delete"))
         self.removed.append(Deleted(image.id))
+        for blob in blobs_of(image):
+            # Should a crash come between the record's end and theirs, the next start removes them.
+            self._library.content.age(blob)
+        crash_point("rmi.blobs-aged")
+        await self._commit(image)
         self.removed += [Deleted(chain_id) for chain_id in await discard(self._library, image)]
         crash_point("rmi.discarded")
         await publish_index(self._library)
@@ -142,13 +149,21 @@ class _Removal:
             why = f"image is being used by stopped container {short_id(users[0].id)}"
             raise Conflict(_words(image, "must be forced", why))
 
-    async def _untag(self, image: Image, reference: Reference) -> None:
+    def _untag(self, reference: Reference) -> None:
         if self._library.tags.get(str(reference)) is None:
             raise NotFound(f"No such image: {reference.familiar}")
-        await self._library.tags.remove(str(reference))
-        crash_point("rmi.untagged")
-        self._library.announce("untag", image.id, image.id, image)
+        self._staged.append((self._library.tags.stage_removal(str(reference)), "untag"))
         self.removed.append(Untagged(reference.familiar))
+
+    async def _commit(self, image: Image) -> None:
+        """Names and image go together, and are told when they are gone for good."""
+        staged, self._staged = self._staged, []
+        if not staged:
+            return
+        await self._library.tags.commit(*(each for each, _ in staged))
+        crash_point("rmi.recorded")
+        for _, action in staged:
+            self._library.announce(action, image.id, image.id, image)
 
     def _references(self, image_id: str) -> list[Reference]:
         return [parse_reference(tag.reference) for tag in self._library.names_of(image_id)]

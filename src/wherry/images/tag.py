@@ -12,7 +12,7 @@ async def tag(library: Library, image: str, *, repository: str, tag: str = "") -
     """Point a name at an image, away from another if need be. Raises NotFound, InvalidParameter; durable on return."""
     target = new_name(repository, tag)
     found = find(library, image)
-    await library.name(target, found.id)
+    await library.name(found.id, target)
     crash_point("tag.recorded")
     library.announce("tag", found.id, target.familiar, found)
 

@@ -111,6 +111,7 @@ def _start(request: Start, connection: socket.socket, order: Order, line: socket
         log = _open_log(monitor, directory, order.log_directory, plan.log)
         container = delivery.finish()
     monitor.watch(container, log, sessions)
+    rundir.end_birth(directory)
     monitor.serve(connection)
     return monitor
 

@@ -9,7 +9,9 @@ EXEC_ROOT/containers/<id>/     0700
     monitor.sock    the monitor listens here
     exit.json       how the container ended (ExitRecord); durable before anybody is told
 ```
-All is reached through the directory's descriptor: the nursery's root has no such path.
+All is reached through the directory's descriptor: the nursery's root has no such path. That descriptor is locked while
+a container is being born, wherever it is on its way from the daemon to the monitor: should the daemon die meanwhile,
+the next one waits until there is a container, or none.
 """
 
 import contextlib
@@ -40,6 +42,26 @@ def save(directory: int, name: str, record: Plan | Alive | ExitRecord, *, durabl
     os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     if durable:
         os.fsync(directory)
+
+
+def begin_birth(directory: int) -> None:
+    """A container is on its way. Raises BlockingIOError when another is."""
+    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def end_birth(directory: int) -> None:
+    """It is there. Where it failed, the lock goes with the last descriptor."""
+    fcntl.flock(directory, fcntl.LOCK_UN)
+
+
+def is_in_birth(directory: int) -> bool:
+    """Whether a container is on its way; to be asked by a descriptor of one's own."""
+    try:
+        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(directory, fcntl.LOCK_UN)
+    return False
 
 
 def load_plan(directory: int) -> Plan | None:

@@ -109,7 +109,8 @@ class Spares:
     def refill(self) -> None:
         """Order as many as are missing."""
         self._timer = None
-        while not self._closed and self._making + len(self._ready) < self._count:
+        # What somebody waits for is not spare.
+        while not self._closed and self._making - len(self._waiting) + len(self._ready) < self._count:
             try:
                 interfaces = self._supply.take()
             except EngineError:

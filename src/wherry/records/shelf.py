@@ -2,20 +2,29 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
-from wherry.records.ledger import Ledger, Put, Remove
+from wherry.records.ledger import Change, Ledger, Put, Remove
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A change that memory has already and the disk has not; `put_back` takes it out of memory again."""
+
+    change: Change
+    put_back: Callable[[], None]
 
 
 class Shelf(Generic[T]):
     """A typed, durable mapping. Memory changes at once and is put back when the ledger refuses.
 
     So two tasks that update one record never lose each other's change, and whoever awaits a change knows that it
-    is on disk.
+    is on disk. What must be there together, or not at all, is staged on its shelves and committed once.
     """
 
     def __init__(self, ledger: Ledger, table: str, kind: type[T]) -> None:
@@ -38,13 +47,7 @@ class Shelf(Generic[T]):
 
     async def put(self, key: str, record: T) -> None:
         """Write a record; durable on return. Raises sqlite3.Error and leaves the old one."""
-        old = self._records.get(key)
-        self._records[key] = record
-        try:
-            await self._ledger.commit(Put(self._table, key, msgspec.json.encode(record)))
-        except Exception:
-            self._put_back(key, record, old)
-            raise
+        await self.commit(self.stage(key, record))
 
     def hold(self, key: str, record: T) -> None:
         """Change what memory says, and so what the key's next `update` makes durable.
@@ -68,18 +71,34 @@ class Shelf(Generic[T]):
 
     async def remove(self, key: str) -> None:
         """Remove a record; a missing one is fine. Raises sqlite3.Error and keeps it."""
+        await self.commit(self.stage_removal(key))
+
+    def stage(self, key: str, record: T) -> Staged:
+        """Write a record into memory, to be made durable by `commit`, maybe together with others."""
+        old = self._records.get(key)
+        self._records[key] = record
+        return Staged(
+            Put(self._table, key, msgspec.json.encode(record)), lambda: self._put_back(key, record=record, old=old)
+        )
+
+    def stage_removal(self, key: str) -> Staged:
+        """The same for the removal of a record; a missing one is fine."""
         old = self._records.pop(key, None)
+        return Staged(Remove(self._table, key), lambda: self._put_back(key, record=None, old=old))
+
+    async def commit(self, *staged: Staged) -> None:
+        """Make changes of any shelves durable, all or none. Raises sqlite3.Error and takes all of them back."""
         try:
-            await self._ledger.commit(Remove(self._table, key))
+            await self._ledger.commit(*(each.change for each in staged))
         except Exception:
-            if old is not None:
-                self._records.setdefault(key, old)
+            for each in reversed(staged):
+                each.put_back()
             raise
 
-    def _put_back(self, key: str, record: T, old: T | None) -> None:
+    def _put_back(self, key: str, *, record: T | None, old: T | None) -> None:
         if self._records.get(key) is not record:
             return
         if old is None:
-            del self._records[key]
+            self._records.pop(key, None)
         else:
             self._records[key] = old

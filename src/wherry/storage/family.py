@@ -43,6 +43,7 @@ class Family:
         self.root = root
         self._lock = Lock()
         self._unfinished: set[str] = set()
+        self._purging = Lock()
         for directory in (root, *(root / part for part in (COMMITTED, ACTIVE, NEW, TRASH))):
             directory.mkdir(mode=_MODE, parents=True, exist_ok=True)
             directory.chmod(_MODE)
@@ -165,9 +166,10 @@ class Family:
 
     def purge(self) -> None:
         """Delete what is in the trash."""
-        for place in (self.root / TRASH).iterdir():
-            crash_point("storage.purging")
-            self._delete(place)
+        with self._purging:
+            for place in (self.root / TRASH).iterdir():
+                crash_point("storage.purging")
+                self._delete(place)
 
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """Remove what a crash left and every snapshot but the wanted, those below, and the init layers on these."""

@@ -38,7 +38,23 @@ class VolumeDriver(Protocol):
         """Whether a volume can be called and made so. Raises InvalidParameter."""
 
     def create(self, name: str, options: Mapping[str, str]) -> None:
-        """Make an empty volume; durable on return, and fine when it is there already."""
+        """Make an empty volume; durable on return, and fine when it is there already. It stays once it is confirmed."""
+
+    def confirm(self, name: str) -> None:
+        """The record of a new volume is durable. Fine for one that was confirmed before, or is gone."""
+
+    def doom(self, name: str) -> None:
+        """The record is about to be removed: from now on the volume goes should there be none after a crash.
+
+        Raises EngineError when it is mounted for somebody.
+        """
+
+    def recover(self, known: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """What a crash left is put right: once at a start, when all that run have acquired; `known` are options.
+
+        Volumes that were on their way in or out and that no record knows are removed, mounts that nobody holds
+        unmounted. Gives the names of what was removed.
+        """
 
     def mountpoint(self, name: str) -> str:
         """Where on the host it is, or will be, seen."""

@@ -1,14 +1,15 @@
 """The default volume driver: directories under `DATA_ROOT/volumes`, or what their options mount there.
 
-On disk: `<root>/<name>/_data` (0755) in `<root>/<name>` (0701) in `<root>` (0701), as dockerd; `.removed-<random>`
-is a volume on its way to be deleted.
+On disk: `<root>/<name>/_data` (0755) in `<root>/<name>` (0701) in `<root>` (0701), as dockerd. An empty file
+`<root>/<name>/unsure` says that the volume counts only if a record knows it: it is being made or removed.
+`<root>/.removed-<random>` is one on its way to be deleted.
 """
 
 import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -22,6 +23,7 @@ from wherry.volumes.mounting import check_options, is_mounted, mount_volume, nee
 _ROOT_MODE = 0o701
 _DATA_MODE = 0o755
 _NAME_MAX = 255  # of a directory entry
+_UNSURE = "unsure"
 _CHARACTERS = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _NAME = re.compile(_CHARACTERS + "+")
 
@@ -35,6 +37,7 @@ class Local:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = Lock()
+        self._purging = Lock()
         self._holders: dict[str, set[str]] = {}
         root.mkdir(mode=_ROOT_MODE, parents=True, exist_ok=True)
         root.chmod(_ROOT_MODE)
@@ -66,11 +69,40 @@ class Local:
         crash_point("volume.place-made")
         data = place / "_data"
         if not data.is_dir():
+            (place / _UNSURE).touch(0o600)
+            crash_point("volume.marked")
             data.mkdir(mode=_DATA_MODE)
             data.chmod(_DATA_MODE)
         crash_point("volume.data-made")
         for directory in (place, self._root):
             _sync_directory(directory)
+
+    def confirm(self, name: str) -> None:
+        """See VolumeDriver."""
+        # Should a power cut bring the mark back, the record is there all the same.
+        (self._root / name / _UNSURE).unlink(missing_ok=True)
+
+    def recover(self, known: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """See VolumeDriver."""
+        removed = []
+        for place in [place for place in self._root.iterdir() if not place.name.startswith(audit.REMOVED_PREFIX)]:
+            if place.name in known:
+                self.confirm(place.name)
+                self._unmount_unheld(place.name, known[place.name])
+            elif (place / _UNSURE).exists() or _is_empty(place):
+                self.remove(place.name)
+                removed.append(place.name)
+        self.purge()
+        return removed
+
+    def doom(self, name: str) -> None:
+        """See VolumeDriver."""
+        with self._lock:
+            self._unmount(name)
+        place = self._root / name
+        if place.exists():
+            (place / _UNSURE).touch(0o600)
+            _sync_directory(place)
 
     def mountpoint(self, name: str) -> str:
         """See VolumeDriver."""
@@ -96,6 +128,11 @@ class Local:
             if needs_mount(options) and is_mounted(self.mountpoint(name)):
                 unmount_volume(self.mountpoint(name))
 
+    def _unmount_unheld(self, name: str, options: Mapping[str, str]) -> None:
+        with self._lock:
+            if name not in self._holders and needs_mount(options) and is_mounted(self.mountpoint(name)):
+                unmount_volume(self.mountpoint(name))
+
     @contextmanager
     def open(self, name: str) -> Iterator[int]:
         """See VolumeDriver."""
@@ -117,14 +154,15 @@ class Local:
     def remove(self, name: str) -> None:
         """See VolumeDriver. Raises EngineError when something of it is still mounted."""
         with self._lock:
-            if is_mounted(self.mountpoint(name)):
-                if self._holders.get(name):
-                    raise EngineError("volume has active mounts")
-                unmount_volume(self.mountpoint(name))
-            try:
+            self._unmount(name)
+            with suppress(FileNotFoundError):
                 (self._root / name).rename(self._root / f"{audit.REMOVED_PREFIX}{secrets.token_hex(8)}")
-            except FileNotFoundError:
-                return
+
+    def _unmount(self, name: str) -> None:
+        if is_mounted(self.mountpoint(name)):
+            if self._holders.get(name):
+                raise EngineError("volume has active mounts")
+            unmount_volume(self.mountpoint(name))
 
     def audit(self, volumes: Mapping[str, Mapping[str, str]]) -> list[Finding]:
         """See VolumeDriver."""
@@ -139,13 +177,21 @@ class Local:
 
     def purge(self) -> None:
         """See VolumeDriver."""
-        root = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for place in self._root.iterdir():
-                if place.name.startswith(audit.REMOVED_PREFIX):
-                    tree.remove(root, place.name)
-        finally:
-            os.close(root)
+        with self._lock:
+            doomed = [place.name for place in self._root.iterdir() if place.name.startswith(audit.REMOVED_PREFIX)]
+        with self._purging:
+            root = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                for name in doomed:
+                    if (self._root / name).exists():  # no other purge was quicker
+                        tree.remove(root, name)
+            finally:
+                os.close(root)
+
+
+def _is_empty(place: Path) -> bool:
+    """A crash came right after the directory was made."""
+    return place.is_dir() and not any(place.iterdir())
 
 
 def _sync_directory(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import os
 from asyncio import Lock, to_thread
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from wherry.crashpoints import crash_point
@@ -12,12 +13,24 @@ from wherry.model.errors import Conflict, EngineError, NotFound
 from wherry.model.finding import Finding
 from wherry.model.ids import new_id
 from wherry.model.volume import Volume
+from wherry.records.shelf import Staged
 from wherry.volumes.audit import FORGOTTEN
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.inside import open_subpath
 
 DEFAULT_DRIVER = "local"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+
+# Changes of records that somebody else commits, with what belongs to them.
+Later = list[Staged]
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A volume on its way out, and the end of its record, which is to be committed."""
+
+    volume: Volume
+    record: Staged
 
 
 class VolumeRecords(Protocol):
@@ -29,11 +42,14 @@ class VolumeRecords(Protocol):
     def values(self) -> Sequence[Volume]:
         """All of them."""
 
-    async def put(self, key: str, record: Volume) -> None:
-        """Write one."""
+    def stage(self, key: str, record: Volume) -> Staged:
+        """Write one, durable with a later `commit`."""
 
-    async def remove(self, key: str) -> None:
-        """Remove one."""
+    def stage_removal(self, key: str) -> Staged:
+        """Remove one, durable with a later `commit`."""
+
+    async def commit(self, *staged: Staged) -> None:
+        """Make these durable, all or none."""
 
 
 class Volumes:
@@ -46,6 +62,8 @@ class Volumes:
         self._drivers = drivers
         self._clock = clock
         self._lock = Lock()
+        # Records that are to be committed together with a container's.
+        self._unsaved: dict[str, Staged] = {}
 
     async def create(
         self,
@@ -54,9 +72,11 @@ class Volumes:
         driver: str = "",
         options: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        later: Later | None = None,
     ) -> Volume:
         """Make a volume, durable on return; one of that name that is there already is given instead.
 
+        With `later` its record goes there, to be committed with that of the container it is for; then call `confirm`.
         Without a name it is anonymous: 64 hex digits and a label. Raises InvalidParameter, NotFound (no such driver)
         and Conflict (it is there with another driver), in dockerd's words.
         """
@@ -65,6 +85,7 @@ class Volumes:
         async with self._lock:
             existing = self._records.get(name)
             if existing is not None:
+                await self._have_durable(name)
                 return self._checked_driver(existing, driver)
             with _told("create", name):
                 keeper = self._driver(driver or DEFAULT_DRIVER)
@@ -80,9 +101,51 @@ class Volumes:
                 options=dict(options) if options else None,
                 anonymous=is_anonymous,
             )
-            await self._records.put(name, volume)
-            crash_point("volume.recorded")
+            self._unsaved[name] = self._records.stage(name, volume)
+            if later is None:
+                await self._have_durable(name)
+                crash_point("volume.recorded")
+            else:
+                later.append(self._unsaved[name])
             return volume
+
+    async def confirm(self, names: Iterable[str]) -> None:
+        """The records that `create` gave back are durable by now."""
+        for name in names:
+            self._unsaved.pop(name, None)
+            volume = self._records.get(name)
+            if volume is not None:
+                await to_thread(self._driver(volume.driver).confirm, name)
+                crash_point("volume.confirmed")
+
+    async def abandon(self, volume: Volume) -> None:
+        """Take back a volume that was made for a container which then was not. Raises EngineError."""
+        async with self._lock:
+            await to_thread(self._driver(volume.driver).remove, volume.name)
+            staged = self._unsaved.pop(volume.name, None)
+            if staged is not None:
+                staged.put_back()
+            elif self._records.get(volume.name) is not None:
+                await self._records.commit(self._records.stage_removal(volume.name))
+        await self.purge()
+
+    async def recover(self) -> Sequence[str]:
+        """Put right what a crash left, when all that run have acquired; the names of what was removed."""
+        removed = []
+        for driver in self._drivers.values():
+            known = {one.name: one.options or {} for one in self._records.values() if one.driver == driver.name}
+            removed += await to_thread(driver.recover, known)
+        return removed
+
+    async def _have_durable(self, name: str) -> None:
+        """Should somebody else still be about to commit it: whoever is given the volume now must not depend on that."""
+        staged = self._unsaved.get(name)
+        if staged is not None:
+            try:
+                await self._records.commit(staged)
+            finally:
+                self._unsaved.pop(name, None)
+            await self.confirm((name,))
 
     def inspect(self, name: str) -> Volume:
         """One volume. Raises NotFound."""
@@ -110,11 +173,35 @@ class Volumes:
             if users:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
             with _told("remove", name):
-                await to_thread(self._driver(volume.driver).remove, name)
-            crash_point("volume.retired")
-            await self._records.remove(name)
+                doomed = await self._doom(volume)
+            crash_point("volume.doomed")
+            await self._records.commit(doomed.record)
             crash_point("volume.removed")
+            await self._drop(volume)
             return volume
+
+    async def doom(self, name: str) -> Doomed:
+        """Begin to remove a volume: it goes when the record's removal is committed, and is then to be dropped.
+
+        Raises NotFound, EngineError when it is mounted for somebody.
+        """
+        async with self._lock:
+            return await self._doom(self.inspect(name))
+
+    async def drop(self, doomed: Doomed) -> None:
+        """Take away what a volume held whose record is gone. Raises EngineError."""
+        async with self._lock:
+            if self._records.get(doomed.volume.name) is None:  # nobody has made it anew meanwhile
+                await self._drop(doomed.volume)
+
+    async def _doom(self, volume: Volume) -> Doomed:
+        await to_thread(self._driver(volume.driver).doom, volume.name)
+        self._unsaved.pop(volume.name, None)
+        return Doomed(volume, self._records.stage_removal(volume.name))
+
+    async def _drop(self, volume: Volume) -> None:
+        await to_thread(self._driver(volume.driver).remove, volume.name)
+        crash_point("volume.dropped")
 
     async def purge(self) -> None:
         """Delete from the disk what `remove` took away, in a thread."""

@@ -1,0 +1,459 @@
+"""Every verb, cut by a crash at every point of its way, happens wholly or not at all, and nothing is left behind."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import wherry
+
+SOURCE = Path(wherry.__file__).parent
+POINTS = frozenset(
+    name for path in SOURCE.rglob("*.py") for name in re.findall(r'\bcrash_point\("([^"]+)"\)', path.read_text())
+)
+PORT = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "42188"}]}
+SCENARIOS = {}
+
+
+def scenario(kind):
+    """A class that prepares something, does one verb, and says what may have become of it."""
+    SCENARIOS[kind.__name__] = kind
+    return kind
+
+
+class Scenario:
+    """`act` raises Gone where the daemon dies; `check` looks at what the next daemon shows."""
+
+    def __init__(self, daemon, registry, archive, rootfs):
+        self.daemon, self.registry, self.archive, self.rootfs = daemon, registry, archive, rootfs
+
+    def prepare(self):
+        """What is there before."""
+
+    def act(self):
+        """The verb."""
+
+    def check(self):
+        """Whether it happened wholly or not at all."""
+
+    def startable(self, name="cc"):
+        """The container is not there, or whole: it runs, or can be started; it can be stopped."""
+        daemon = self.daemon
+        found = daemon.inspect(name)
+        if found is None:
+            return None
+        status = found["State"]["Status"]
+        assert status in ("created", "running", "exited"), found["State"]
+        if status == "running":
+            assert Path(f"/proc/{found['State']['Pid']}/root/bin/busybox").exists()
+        else:
+            daemon.do("POST", f"/containers/{name}/start")
+        daemon.do("POST", f"/containers/{name}/stop?t=0")
+        return status
+
+
+@scenario
+class Create(Scenario):
+    def act(self):
+        volumes = {"Binds": ["named:/etc", "/home:/mnt"], "PortBindings": PORT}
+        self.daemon.create(volumes=["/var", "/data"], **volumes)
+
+    def check(self):
+        if self.startable() is None:
+            assert self.daemon.volumes() == []
+        else:
+            assert len(self.daemon.volumes()) == 3
+            assert os.listdir(self.daemon.data / "volumes/named/_data")
+
+
+@scenario
+class Start(Scenario):
+    def prepare(self):
+        options = {"type": "tmpfs", "device": "tmpfs"}
+        self.daemon.do("POST", "/volumes/create", {"Name": "mounted", "DriverOpts": options})
+        self.daemon.create(volumes=["/var"], Binds=["mounted:/m"], PortBindings=PORT)
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+
+    def check(self):
+        assert self.startable() in ("created", "running")
+
+
+@scenario
+class StartWithMac(Scenario):
+    """An address of its own keeps a container from taking a spare namespace."""
+
+    def prepare(self):
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "MacAddress": "02:42:00:00:00:07"}
+        self.daemon.do("POST", "/containers/create?name=cc", body)
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+
+    def check(self):
+        assert self.startable() in ("created", "running")
+
+
+@scenario
+class Stop(Scenario):
+    def prepare(self):
+        self.daemon.run("sh", "-c", "trap '' TERM; sleep 1000", volumes=["/var"], PortBindings=PORT)
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/stop?t=0")
+
+    def check(self):
+        assert self.startable() in ("exited", "running")
+
+
+@scenario
+class KillPaused(Scenario):
+    def prepare(self):
+        self.daemon.run()
+        self.daemon.do("POST", "/containers/cc/pause")
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/kill?signal=TERM")
+
+    def check(self):
+        status = self.daemon.inspect("cc")["State"]["Status"]
+        assert status in ("paused", "running", "exited")
+
+
+@scenario
+class EndByItself(Scenario):
+    """The end of a container's own program, with its code and its time."""
+
+    def prepare(self):
+        container = self.daemon.run("sh", "-c", "mkfifo /f; read x < /f; exit 7", PortBindings=PORT)
+        self.fifo = fifo_of(self.daemon.pid(container))
+
+    def act(self):
+        self.fifo.write_text("go\n")
+        wait(self.daemon, "cc")
+
+    def check(self):
+        state = self.daemon.inspect("cc")["State"]
+        assert (state["Status"], state["ExitCode"]) == ("exited", 7)
+
+
+@scenario
+class EndAndGo(EndByItself):
+    """The same with --rm: the next daemon removes what the last one could not."""
+
+    def prepare(self):
+        command = ["sh", "-c", "mkfifo /f; read x < /f; exit 7"]
+        container = self.daemon.run(*command, volumes=["/var"], AutoRemove=True)
+        self.fifo = fifo_of(self.daemon.pid(container))
+
+    def act(self):
+        super().act()
+        eventually(lambda: self.daemon.ask("GET", "/containers/cc/json")[0] == 404)
+
+    def check(self):
+        eventually(lambda: not self.daemon.names())
+        assert self.daemon.volumes() == []
+
+
+@scenario
+class Restart(EndByItself):
+    def prepare(self):
+        script = "[ -e /f ] && exec sleep 1000; mkfifo /f; read x < /f; exit 7"
+        container = self.daemon.run("sh", "-c", script, RestartPolicy={"Name": "always"}, PortBindings=PORT)
+        self.pid = self.daemon.pid(container)
+        self.fifo = fifo_of(self.pid)
+
+    def act(self):
+        self.fifo.write_text("go\n")
+        self.runs_again()
+
+    def check(self):
+        self.runs_again()
+
+    def runs_again(self):
+        def is_up():
+            state = self.daemon.do("GET", "/containers/cc/json")["State"]
+            return state["Running"] and state["Pid"] != self.pid and os.path.exists(f"/proc/{state['Pid']}/root")
+
+        eventually(is_up)
+
+
+@scenario
+class Remove(Scenario):
+    def prepare(self):
+        self.daemon.create(volumes=["/var", "/data"], Binds=["named:/named"])
+
+    def act(self):
+        self.daemon.do("DELETE", "/containers/cc?v=1")
+
+    def check(self):
+        assert "named" in self.daemon.volumes()
+        if self.startable() is None:
+            assert self.daemon.volumes() == ["named"]
+        else:
+            assert len(self.daemon.volumes()) == 3
+
+
+@scenario
+class RemoveRunning(Scenario):
+    def prepare(self):
+        self.daemon.run(volumes=["/var"], PortBindings=PORT)
+
+    def act(self):
+        self.daemon.do("DELETE", "/containers/cc?force=1&v=1")
+
+    def check(self):
+        assert self.startable() in (None, "exited", "running")
+
+
+@scenario
+class Exec(Scenario):
+    def prepare(self):
+        self.daemon.run()
+
+    def act(self):
+        made = self.daemon.do("POST", "/containers/cc/exec", {"Cmd": ["touch", "/done"]})["Id"]
+        self.daemon.do("POST", f"/exec/{made}/start", {"Detach": True})
+        eventually(lambda: not self.daemon.do("GET", f"/exec/{made}/json")["Running"])
+
+    def check(self):
+        root = Path(f"/proc/{self.daemon.pid('cc')}/root")
+        before = (root / "done").exists()
+        self.act()
+        assert (root / "done").exists()
+        assert before in (True, False)
+        assert self.startable() == "running"
+
+
+@scenario
+class Rename(Scenario):
+    def prepare(self):
+        self.daemon.create()
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/rename?name=dd")
+
+    def check(self):
+        (name,) = self.daemon.names()
+        assert name in ("cc", "dd")
+        self.startable(name)
+
+
+@scenario
+class Pull(Scenario):
+    @property
+    def name(self):
+        return f"{self.registry}/pulled"
+
+    def act(self):
+        self.daemon.do("POST", f"/images/create?fromImage={self.name}&tag=1")
+
+    def check(self):
+        """Not there, or by its name and usable; in any case the next pull makes it whole."""
+        there = [name for name in self.daemon.images() if name != "busybox:latest"]
+        assert there in ([], [f"{self.name}:1"])
+        if there:
+            self.usable()
+        self.act()
+        self.usable()
+
+    def usable(self):
+        self.daemon.run(name="pp", image=f"{self.name}:1")
+        self.daemon.do("DELETE", "/containers/pp?force=1")
+
+
+@scenario
+class PullOfKnown(Pull):
+    """Another name for what is there."""
+
+    def prepare(self):
+        super().act()
+
+    def act(self):
+        self.daemon.do("POST", f"/images/create?fromImage={self.name}&tag=2")
+
+    def check(self):
+        there = [name for name in self.daemon.images() if name != "busybox:latest"]
+        assert there in ([f"{self.name}:1"], [f"{self.name}:1", f"{self.name}:2"])
+        self.usable()
+
+
+@scenario
+class Load(Scenario):
+    def act(self):
+        self.daemon.do("POST", "/images/load", self.archive, headers={"Content-Type": "application/x-tar"})
+
+    def check(self):
+        there = [name for name in self.daemon.images() if name != "busybox:latest"]
+        assert there in ([], ["loaded:1", "loaded:2"])
+        if there:
+            self.daemon.run(name="pp", image="loaded:1")
+
+
+@scenario
+class Import(Scenario):
+    def act(self):
+        self.daemon.do("POST", "/images/create?fromSrc=-&repo=imported&tag=1&message=x", self.rootfs + b"\0" * 512)
+
+    def check(self):
+        there = [name for name in self.daemon.images() if name != "busybox:latest"]
+        assert there in ([], ["imported:1"])
+        if there:
+            self.daemon.run(name="pp", image="imported:1")
+
+
+@scenario
+class Tag(Scenario):
+    def act(self):
+        self.daemon.do("POST", "/images/busybox/tag?repo=other&tag=1")
+
+    def check(self):
+        assert self.daemon.images() in (["busybox:latest"], ["busybox:latest", "other:1"])
+
+
+@scenario
+class RemoveImage(Load):
+    """Of two names, one by one."""
+
+    def prepare(self):
+        super().act()
+
+    def act(self):
+        self.daemon.do("DELETE", "/images/loaded:1")
+        self.daemon.do("DELETE", "/images/loaded:2")
+
+    def check(self):
+        there = [name for name in self.daemon.images() if name != "busybox:latest"]
+        assert there in ([], ["loaded:2"], ["loaded:1", "loaded:2"])
+        if there:
+            self.daemon.run(name="pp", image="loaded:2")
+
+
+@scenario
+class RemoveVolume(Scenario):
+    def prepare(self):
+        self.daemon.do("POST", "/volumes/create", {"Name": "vv"})
+
+    def act(self):
+        self.daemon.do("DELETE", "/volumes/vv")
+
+    def check(self):
+        if self.daemon.volumes():
+            self.daemon.run(Binds=["vv:/vv"])
+
+
+@scenario
+class CreateVolume(Scenario):
+    def act(self):
+        self.daemon.do("POST", "/volumes/create", {"Name": "vv"})
+
+    def check(self):
+        self.daemon.run(Binds=["vv:/vv"])
+
+
+@scenario
+class Open(Scenario):
+    """The daemon's own start, with something to do of each kind."""
+
+    def prepare(self):
+        self.daemon.run(name="lives", PortBindings=PORT)
+        self.daemon.run("true", name="ended")
+        wait(self.daemon, "ended")
+        container = self.daemon.run("sh", "-c", "mkfifo /f; read x < /f; exit 7", name="cc")
+        self.pid, fifo = self.daemon.pid("lives"), fifo_of(self.daemon.pid(container))
+        self.daemon.kill()
+        fifo.write_text("go\n")
+
+    def act(self):
+        if not self.daemon.start():
+            raise Gone
+
+    def check(self):
+        assert self.daemon.names() == ["cc", "ended", "lives"]
+        assert self.daemon.pid("lives") == self.pid
+        assert self.daemon.inspect("cc")["State"]["ExitCode"] == 7
+
+
+class Gone(Exception):
+    """As conftest's."""
+
+
+def died(error):
+    return type(error).__name__ == "Gone"
+
+
+def eventually(true):
+    import time
+
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def fifo_of(pid):
+    path = Path(f"/proc/{pid}/root/f")
+    eventually(path.exists)
+    return path
+
+
+def wait(daemon, name):
+    daemon.do("POST", f"/containers/{name}/wait")
+
+
+def points_of(kind, world, daemon, tmp_path):
+    """The points that a scenario comes to when nothing is cut."""
+    listed = tmp_path / "reached"
+    listed.touch()
+    run = kind(*world)
+    run.prepare()
+    with daemon.wishing(f"?{listed}"):
+        run.act()
+    run.check()
+    daemon.clear()
+    return list(dict.fromkeys(listed.read_text().split()))
+
+
+REACHED = set()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_a_verb_that_is_cut_happens_wholly_or_not_at_all(
+    name, daemon, leaves_nothing, registry, archive, rootfs, tmp_path
+):
+    kind, world = SCENARIOS[name], (daemon, registry, archive, rootfs)
+    points = points_of(kind, world, daemon, tmp_path)
+    leaves_nothing("nothing was cut")
+    new = [point for point in points if point not in REACHED]
+    REACHED.update(new)
+    failures = []
+    for point in new:
+        try:
+            cut(kind(*world), daemon, point)
+            leaves_nothing(point)
+        except AssertionError as error:
+            failures.append(f"{point}: {error}")
+            assert daemon.process.poll() is None or daemon.start()
+            daemon.clear()
+    assert not failures, "\n\n".join(failures)
+
+
+def cut(run, daemon, point):
+    run.prepare()
+    with daemon.wishing(point):
+        try:
+            run.act()
+        except BaseException as error:
+            if not died(error):
+                raise
+        daemon.died()
+    assert daemon.start()
+    run.check()
+    daemon.clear()
+
+
+def test_every_point_was_reached():
+    assert REACHED == POINTS
