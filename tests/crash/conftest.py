@@ -280,6 +280,7 @@ def daemon(tmp_path_factory, rootfs, bridge):
 def at_rest(daemon):
     """Its traces when it has nothing to do: its spare namespaces are made, nothing is on its way out."""
     eventually(lambda: daemon.traces()["links"][-2:] == [SPARES, SPARES], "spare namespaces")
+    eventually(lambda: any(name.startswith("wherry-nursery") for name in daemon.traces()["processes"]), "a nursery")
     return settled(daemon)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -376,6 +378,58 @@ class Open(Scenario):
         assert self.daemon.inspect("cc")["State"]["ExitCode"] == 7
 
 
+@scenario
+class OpenAfterACutStart(Scenario):
+    """A process was born that no record knows of; its network is still there."""
+
+    def prepare(self):
+        self.daemon.create(PortBindings=PORT)
+        with self.daemon.wishing("start.process-born"), pytest.raises(Exception, match="start"):
+            self.daemon.do("POST", "/containers/cc/start")
+        self.daemon.died()
+
+    def act(self):
+        if not self.daemon.start():
+            raise Gone
+        eventually(lambda: self.daemon.traces()["links"][-1] == 3)
+
+    def check(self):
+        assert self.startable() == "created"
+
+
+@scenario
+class OpenWithoutBridge(Scenario):
+    """Somebody deleted it while no daemon ran."""
+
+    def prepare(self):
+        self.daemon.kill()
+        subprocess.run(["ip", "link", "delete", self.daemon.bridge], check=True)
+
+    def act(self):
+        if not self.daemon.start():
+            raise Gone
+
+    def check(self):
+        self.daemon.run(PortBindings=PORT)
+
+
+@scenario
+class RemoveTheLastOfAnImage(Load):
+    """The image went by force while the container stood on its layers."""
+
+    def prepare(self):
+        super().act()
+        self.daemon.create(image="loaded:1")
+        for name in ("loaded:1", "loaded:2"):
+            self.daemon.do("DELETE", f"/images/{name}?force=1")
+
+    def act(self):
+        self.daemon.do("DELETE", "/containers/cc")
+
+    def check(self):
+        self.startable()
+
+
 class Gone(Exception):
     """As conftest's."""
 
@@ -385,8 +439,6 @@ def died(error):
 
 
 def eventually(true):
-    import time
-
     deadline = time.monotonic() + 20
     while not true():
         assert time.monotonic() < deadline
