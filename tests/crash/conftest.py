@@ -308,7 +308,7 @@ def leaves_nothing(daemon, at_rest):
         now = settled(daemon, at_rest)
         different = {key: (_less(at_rest[key], now[key]), _less(now[key], at_rest[key]))
                      for key in at_rest if at_rest[key] != now[key]}  # fmt: skip
-        assert not different, f"{why}: gone and new: {different}"
+        assert not different, f"{why}: gone and new: {different}".lstrip(": ")
 
     return check
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ def scenario(kind):
 
 
 class Scenario:
-    """`act` raises Gone where the daemon dies; `check` looks at what the next daemon shows."""
+    """`act` raises Gone where the daemon dies; `check` looks at what the next daemon shows.
+
+    `also` names points at which it is cut although another scenario is.
+    """
+
+    also = ()
 
     def __init__(self, daemon, registry, archive, rootfs):
         self.daemon, self.registry, self.archive, self.rootfs = daemon, registry, archive, rootfs
@@ -161,6 +167,8 @@ class EndAndGo(EndByItself):
 
 @scenario
 class Restart(EndByItself):
+    also = ("end.known", "end.taken-down", "end.recorded", "start.process-born", "start.recorded")
+
     def prepare(self):
         script = "[ -e /f ] && exec sleep 1000; mkfifo /f; read x < /f; exit 7"
         container = self.daemon.run("sh", "-c", script, RestartPolicy={"Name": "always"}, PortBindings=PORT)
@@ -456,7 +464,7 @@ def wait(daemon, name):
 
 
 def points_of(kind, world, daemon, tmp_path):
-    """The points that a scenario comes to when nothing is cut."""
+    """The points that a scenario comes to when nothing is cut, as often as it does."""
     listed = tmp_path / "reached"
     listed.touch()
     run = kind(*world)
@@ -465,7 +473,10 @@ def points_of(kind, world, daemon, tmp_path):
         run.act()
     run.check()
     daemon.clear()
-    return list(dict.fromkeys(listed.read_text().split()))
+    seen = Counter()
+    for name in listed.read_text().split():
+        seen[name] += 1
+        yield name, seen[name]
 
 
 REACHED = set()
@@ -476,18 +487,36 @@ REACHED = set()
 def test_a_verb_that_is_cut_happens_wholly_or_not_at_all(
     name, daemon, leaves_nothing, registry, archive, rootfs, tmp_path
 ):
+    """At each point that no scenario before it has come to, at each commit, and where it says so itself."""
     kind, world = SCENARIOS[name], (daemon, registry, archive, rootfs)
-    points = points_of(kind, world, daemon, tmp_path)
+    points = list(points_of(kind, world, daemon, tmp_path))
     leaves_nothing("nothing was cut")
-    new = [point for point in points if point not in REACHED]
-    REACHED.update(new)
-    failures = []
-    for point in new:
+    also = ("ledger.committed", *kind.also)
+    chosen = [(point, nth) for point, nth in points if point in also or (nth == 1 and point not in REACHED)]
+    REACHED.update(point for point, _ in chosen)
+    cut_all(kind, world, chosen, leaves_nothing)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_a_verb_may_be_cut_anywhere(name, daemon, leaves_nothing, registry, archive, rootfs, tmp_path):
+    """At every point it comes to, the first and the last time."""
+    kind, world = SCENARIOS[name], (daemon, registry, archive, rootfs)
+    points = list(points_of(kind, world, daemon, tmp_path))
+    last = dict(points)
+    cut_all(kind, world, [(point, nth) for point, nth in points if nth in (1, last[point])], leaves_nothing)
+
+
+def cut_all(kind, world, points, leaves_nothing):
+    """Each failure is told with its point; the others are tried all the same."""
+    daemon, failures = world[0], []
+    for point, nth in points:
         try:
-            cut(kind(*world), daemon, point)
-            leaves_nothing(point)
+            cut(kind(*world), daemon, f"{point}:{nth}")
+            leaves_nothing()
         except AssertionError as error:
-            failures.append(f"{point}: {error}")
+            failures.append(f"{point}:{nth}: {error}")
             assert daemon.process.poll() is None or daemon.start()
             daemon.clear()
     assert not failures, "\n\n".join(failures)

@@ -146,10 +146,10 @@ async def _starts_again(engine: Engine, container_id: str, live: Live, backoff: 
     if await _stop_wanted_within(live, backoff.next(ran_seconds=ran_ns / NANOSECONDS)):
         await engine.change(container_id, lambda current: _gave_up(current, ""))
         return False
+    crash_point("restart.wanted")
     try:
         async with live.lock:
             container = await bring_up(engine, container, live)
-            crash_point("restart.up")
             if live.stop_wanted.is_set() and live.process is not None:
                 # Somebody asked for the end while it was being made.
                 await live.process.signal(signal.SIGKILL)
