@@ -53,7 +53,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         expected = replace(container, attachment=joined.attachment, state=state)
         # It becomes durable while the process is made; until that is there, memory does not say that it runs:
         # whoever reads so must be able to end it.
-        foretold = engine.containers.foretell(container.id, expected)
+        foretold = engine.containers.foretell(container.id, _foretold(container, expected))
         process = await _give_birth(engine, container, live, joined)
         undo.push_async_callback(_kill, engine, container, live, process)
         live.process = process
@@ -63,6 +63,13 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         undo.pop_all()
     crash_point("start.recorded")
     return container
+
+
+def _foretold(before: Container, expected: Container) -> Container:
+    """Without a pid, and with how the run before ended: should there never be a process, that is what remains."""
+    told = expected.state
+    state = replace(before.state, status=told.status, started_ns=told.started_ns, pid=0)
+    return replace(expected, state=state)
 
 
 async def _record_birth(engine: Engine, before: Container, expected: Container, process: Process) -> Container:

@@ -17,7 +17,7 @@ from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.volume_mounts import hold_again
 from wherry.images.garbage import sweep
 from wherry.model.clock import now_ns
-from wherry.model.container import Container
+from wherry.model.container import Container, State
 from wherry.model.errors import EngineError
 from wherry.model.network import Attachment
 from wherry.model.state import Status
@@ -45,6 +45,13 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
+class Unborn:
+    """Its start was recorded, but there never was a process: it is as it was before."""
+
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
 class HalfRemoved:
     """Its removal was begun: end it."""
 
@@ -65,7 +72,7 @@ class Rests:
     container: Container
 
 
-Finding = Goes | Died | HalfRemoved | Waits | Rests
+Finding = Goes | Died | Unborn | HalfRemoved | Waits | Rests
 
 
 async def open_engine(engine: Engine) -> None:
@@ -108,6 +115,8 @@ async def _look(engine: Engine, container: Container) -> Finding:
     found = await engine.driver_of(container).adopt(container.id)
     if found is not None and not isinstance(found, ExitStatus):
         return Goes(container, found)
+    if container.state.is_alive and found is None and not container.state.pid:
+        return Unborn(container)
     if container.state.is_alive:
         return Died(container, found or ExitStatus(code=EXIT_CODE_UNKNOWN, finished_ns=now_ns()))
     return Waits(container) if status is Status.RESTARTING else Rests(container)
@@ -127,6 +136,10 @@ async def _converge(engine: Engine, finding: Finding) -> None:
             await _meet(engine, container, process)
         case Died(container, status):
             await settle(engine, container.id, status)
+            _continue_policy(engine, container)
+        case Unborn(container):
+            await engine.driver_of(container).forget(container.id)
+            await engine.change(container.id, _as_before)
             _continue_policy(engine, container)
         case HalfRemoved(container):
             await _finish_removal(engine, container)
@@ -156,8 +169,30 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
 async def _note_birth(engine: Engine, container: Container, process: Process) -> None:
     """The record may be from before the birth that it told of."""
     if (container.state.pid, container.state.started_ns) != (process.pid, process.started_ns):
-        born = replace(container.state, pid=process.pid, started_ns=process.started_ns)
+        state = container.state
+        born = State(
+            status=state.status,
+            pid=process.pid,
+            started_ns=process.started_ns,
+            restart_count=state.restart_count,
+            stopped_by_user=state.stopped_by_user,
+        )
         await engine.change(container.id, lambda current: replace(current, state=born))
+
+
+def _as_before(container: Container) -> Container:
+    """What it was when its start was foretold: never started, ended, or between two runs."""
+    state = container.state
+    again = wants_restart(
+        container.host_config.restart_policy,
+        exit_code=state.exit_code,
+        restarts=state.restart_count,
+        stopped_by_user=state.stopped_by_user,
+    )
+    ended = Status.RESTARTING if again and state.restart_count else Status.EXITED
+    status = ended if state.finished_ns else Status.CREATED
+    started_ns = min(state.started_ns, state.finished_ns)
+    return replace(container, attachment=None, state=replace(state, status=status, started_ns=started_ns))
 
 
 def _continue_policy(engine: Engine, container: Container) -> None:
