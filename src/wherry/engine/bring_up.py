@@ -68,7 +68,8 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
 def _foretold(before: Container, expected: Container) -> Container:
     """Without a pid, and with how the run before ended: should there never be a process, that is what remains."""
     told = expected.state
-    state = replace(before.state, status=told.status, started_ns=told.started_ns, pid=0)
+    kept = replace(before.state, error="", oom_killed=False, stopped_by_user=False)
+    state = replace(kept, status=told.status, started_ns=told.started_ns, pid=0)
     return replace(expected, state=state)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -115,11 +116,16 @@ async def _look(engine: Engine, container: Container) -> Finding:
     found = await engine.driver_of(container).adopt(container.id)
     if found is not None and not isinstance(found, ExitStatus):
         return Goes(container, found)
-    if container.state.is_alive and found is None and not container.state.pid:
+    if container.state.is_alive and found is None and not container.state.pid and _began_in_this_boot(container):
         return Unborn(container)
     if container.state.is_alive:
         return Died(container, found or ExitStatus(code=EXIT_CODE_UNKNOWN, finished_ns=now_ns()))
     return Waits(container) if status is Status.RESTARTING else Rests(container)
+
+
+def _began_in_this_boot(container: Container) -> bool:
+    """What ran before the machine was started anew has left the driver no trace either; but it did run."""
+    return container.state.started_ns > now_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _attached(findings: Iterable[Finding]) -> list[Attachment]:
