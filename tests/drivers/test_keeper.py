@@ -226,6 +226,18 @@ async def test_an_end_that_no_monitor_saw_has_its_true_code_and_time(boxes, tmp_
     await driver.close()
 
 
+def waits_with_bytes_in_hand(pid, page):
+    """Whether a monitor sleeps while its page says that it has bytes in hand: then it waits for a client."""
+    before, state = naps(pid)
+    busy = page.read_bytes()[0]
+    return bool(busy) and state == "S" and naps(pid) == (before, "S")
+
+
+def naps(pid):
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return lines["voluntary_ctxt_switches"], lines["State"].split()[0]
+
+
 async def test_what_has_a_gap_is_not_passed_off_as_whole(driver, boxes):
     """A client that did not take what the killed monitor had in hand for it is sent away; others go on."""
     slow, first = session(stdout=True)
@@ -235,9 +247,10 @@ async def test_what_has_a_gap_is_not_passed_off_as_whole(driver, boxes):
     await process.attach(second)
     other.sendall(b"\n")
     page = Path(driver._root, birth.id, rundir.SESSIONS)
-    while page.read_bytes()[0] == 0:
+    monitor = monitor_pid(driver, birth.id)
+    while not waits_with_bytes_in_hand(monitor, page):
         pass
-    kill(monitor_pid(driver, birth.id))
+    kill(monitor)
     taken = 0
     while data := await asyncio.to_thread(slow.recv, 65536):
         taken += len(data)
