@@ -198,7 +198,7 @@ def test_a_client_that_ends_its_half_gets_its_answer(fuzzed, unchanged):
     assert json.loads(cut.partition(b"\r\n\r\n")[2]) == {"message": "invalid JSON: unexpected EOF"}
 
 
-@pytest.mark.parametrize("stream", ["events", "logs", "wait", "an old wait"])
+@pytest.mark.parametrize("stream", ["events", "logs", "wait", "an old wait", "attach by websocket"])
 def test_a_stream_of_news_ends_with_its_client(fuzzed, unchanged, stream):
     answers(fuzzed, STREAMS[stream], ends=True)  # comes back, because the daemon closes
 

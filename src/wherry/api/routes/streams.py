@@ -46,7 +46,7 @@ async def attach_by_websocket(call: Call) -> StreamResponse:
     messages = await _shake_hands(call)
     near, far = socket.socketpair()
     near.setblocking(False)
-    with near:
+    with near, following(call.request):
         session = _session(call, container, far, keys, framed=False)
         await attach(call.engine, container.id, session)
         await _bridge(messages, near)
