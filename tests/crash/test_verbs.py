@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import wherry
+from wherry.networks.plan import LINK_GROUP
 
 SOURCE = Path(wherry.__file__).parent
 POINTS = frozenset(
     name for path in SOURCE.rglob("*.py") for name in re.findall(r'\bcrash_point\("([^"]+)"\)', path.read_text())
 )
+STRAY = "vethstray"
 PORT = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "42188"}]}
 SCENARIOS = {}
 
@@ -375,13 +377,20 @@ class Open(Scenario):
         self.pid, fifo = self.daemon.pid("lives"), fifo_of(self.daemon.pid(container))
         self.daemon.kill()
         fifo.write_text("go\n")
+        # As a start leaves it that was cut before anything else.
+        link = f"link add {STRAY} group {LINK_GROUP} master {self.daemon.bridge} type veth peer name {STRAY}-peer"
+        subprocess.run(["ip", *link.split()], check=True)
 
     def act(self):
         if not self.daemon.start():
             raise Gone
+        eventually(lambda: not os.path.exists(f"/sys/class/net/{STRAY}"))
+        # What makes links go has noticed that when it has seen to the next one.
+        self.daemon.run(name="next")
+        self.daemon.do("DELETE", "/containers/next?force=1")
 
     def check(self):
-        assert self.daemon.names() == ["cc", "ended", "lives"]
+        assert set(self.daemon.names()) - {"next"} == {"cc", "ended", "lives"}
         assert self.daemon.pid("lives") == self.pid
         assert self.daemon.inspect("cc")["State"]["ExitCode"] == 7
 
