@@ -133,6 +133,25 @@ class KillPaused(Scenario):
 
 
 @scenario
+class Pause(Scenario):
+    def prepare(self):
+        self.container = self.daemon.run()
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/pause")
+        self.daemon.do("POST", "/containers/cc/unpause")
+
+    def check(self):
+        paused = self.daemon.inspect("cc")["State"]["Status"] == "paused"
+        group = Path("/sys/fs/cgroup/freezer/docker", self.container)
+        if group.is_dir():
+            assert (group / "freezer.state").read_text() == ("FROZEN\n" if paused else "THAWED\n")
+        else:
+            frozen = (Path("/sys/fs/cgroup/docker", self.container) / "cgroup.events").read_text()
+            assert f"frozen {int(paused)}" in frozen
+
+
+@scenario
 class EndByItself(Scenario):
     """The end of a container's own program, with its code and its time."""
 

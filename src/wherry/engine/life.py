@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
-from wherry.drivers.driver import ExitStatus, Process
+from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
 from wherry.engine.start import start
@@ -164,12 +164,23 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
     if container.state.is_alive:
         await hold_again(engine, container)
         await _note_birth(engine, container, process)
+        await _freeze_as_recorded(container, process)
         watch(engine, container.id, process)
         return
     await process.signal(9)
     await process.wait()
     await engine.driver_of(container).forget(container.id)
     _continue_policy(engine, container)
+
+
+async def _freeze_as_recorded(container: Container, process: Process) -> None:
+    """A pause or its end that was cut short did not happen."""
+    try:
+        await (process.pause() if container.state.status is Status.PAUSED else process.resume())
+    except ProcessGone:
+        pass  # its end is what is recorded next
+    except EngineError:
+        log.exception("container %s may be frozen though it is not recorded as paused, or not frozen", container.id)
 
 
 async def _note_birth(engine: Engine, container: Container, process: Process) -> None:

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from wherry.crashpoints import crash_point
 from wherry.drivers.driver import Process
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine, Live
@@ -18,6 +19,7 @@ async def pause(engine: Engine, name: str) -> None:
     async with live.lock:
         process = _process_to_freeze(engine, container, live)
         await process.pause()
+        crash_point("pause.frozen")
         await _mark(engine, container, Happening.PAUSE)
     tell(engine, container, "pause")
 
@@ -31,6 +33,7 @@ async def unpause(engine: Engine, name: str) -> None:
         if current.state.status is not Status.PAUSED or live.process is None:
             raise EngineError(f"Container {container.id} is not paused")
         await live.process.resume()
+        crash_point("unpause.thawed")
         await _mark(engine, container, Happening.UNPAUSE)
     tell(engine, container, "unpause")
 

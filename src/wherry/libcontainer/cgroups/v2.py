@@ -38,10 +38,10 @@ class CgroupV2(Cgroup):
         """By cgroup.kill, which misses no fork; older kernels go by the list of processes."""
         try:
             files.write(self.directory_fd(""), "cgroup.kill", "1")
-        except FileNotFoundError:  # Linux before 5.14
-            super().kill()
         except OSError as error:
-            raise because(error, f"write 1 to cgroup.kill of cgroup {self.path}") from None
+            if error.errno != errno.ENOENT:
+                raise because(error, f"write 1 to cgroup.kill of cgroup {self.path}") from None
+            super().kill()  # Linux before 5.14, or it is gone already
 
     def freeze(self, timeout_seconds: float = FREEZE_SECONDS) -> None:
         """By cgroup.freeze; cgroup.events tells when it is done."""
