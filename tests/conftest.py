@@ -60,7 +60,7 @@ def _stat(path):
 
 
 def _helpers():
-    """Wherry's processes, wherever they hang: monitors one by one, of the others which there are more than one of.
+    """Wherry's processes, wherever they hang: monitors one by one, of the others those that are more than one.
 
     A daemon starts each of its helpers when it first needs it and keeps that one.
     """
@@ -68,7 +68,7 @@ def _helpers():
     ours = [(pid, name) for pid, name, _ in stats if name.startswith("wherry")]
     monitors = [pid for pid, name in ours if name == "wherry-mon"]
     others = Counter(name for _, name in ours if name != "wherry-mon")
-    return sorted([*monitors, *(f"{count} {name}" for name, count in others.items() if count > 1)])
+    return Counter([*monitors, *(others - Counter(set(others))).elements()])
 
 
 def _rules():
@@ -108,6 +108,8 @@ def leaves_no_trace():
 
 def _differences(before, after):
     differing = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+    if not after["processes"] - before["processes"]:  # what ended meanwhile is an earlier test's
+        differing.pop("processes", None)
     if after["veths"] <= max(before["veths"], NetworkOptions().spare_namespaces):
         differing.pop("veths", None)
     return differing

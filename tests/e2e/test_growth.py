@@ -77,7 +77,15 @@ def count_elements(daemon):
 
 
 def count_processes():
-    return len(list(Path("/proc").glob("[0-9]*")))
+    """But the kernel's threads, which are all children of the process 2."""
+    return sum(1 for path in Path("/proc").glob("[0-9]*/stat") if parent(path) not in (None, "2"))
+
+
+def parent(path):
+    try:
+        return path.read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return None  # it has ended
 
 
 def look(daemon):

@@ -16,6 +16,10 @@ def bench(*arguments):
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
 
 
+def directories_of_benches():
+    return sorted(Path(tempfile.gettempdir()).glob("wherry-bench-*"))
+
+
 def directories_of_control_groups():
     return sorted(str(path) for path in Path("/sys/fs/cgroup").glob("*/*") if path.is_dir())
 
@@ -32,7 +36,7 @@ def test_every_pair_has_a_name_and_a_title():
 def test_a_pair_is_measured_and_kept_and_nothing_stays(tmp_path):
     figures, page = tmp_path / "figures.json", tmp_path / "page.md"
     page.write_text("before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n")
-    groups = directories_of_control_groups()
+    groups, places = directories_of_control_groups(), directories_of_benches()
     done = bench("create", "--runs", "2", "--no-pauses", "--json", str(figures), "--page", str(page))
     (row,) = json.loads(figures.read_text())["rows"]
     assert (row["name"], len(row["ours"]), len(row["theirs"])) == ("create", 2, 2)
@@ -42,5 +46,5 @@ def test_a_pair_is_measured_and_kept_and_nothing_stays(tmp_path):
     assert text.endswith("<!-- figures: end -->\nafter\n")
     assert "| `create` |" in text
     assert "old" not in text
-    assert not list(Path(tempfile.gettempdir()).glob("wherry-bench-*"))
+    assert directories_of_benches() == places
     assert directories_of_control_groups() == groups

@@ -11,16 +11,17 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
-def functions_in(path):
+def names_in(path):
     tree = ast.parse(path.read_text())
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_each_named_test_is_there(page):
     for file, name in NAMED.findall(page.read_text()):
         assert (ROOT / file).is_file(), file
-        assert not name or name in functions_in(ROOT / file), f"{file}::{name}"
+        assert not name or name in names_in(ROOT / file), f"{file}::{name}"
 
 
 @pytest.mark.parametrize("page", ["reliability.md", "security.md"])
