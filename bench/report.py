@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import wherry
 from bench.engines import Engine
 from bench.pair import Row
 
@@ -32,12 +33,13 @@ def line(row: Row) -> str:
 def machine(engines: list[Engine], directory: Path) -> dict[str, str]:
     """What the figures depend on."""
     found = {engine.name: engine.said("version", "--format", "{{.Server.Version}}") for engine in engines}
+    found["wherry"] = wherry.__version__  # to clients it names the version of Docker's that it stands for
     return {
         "processors": f"{os.cpu_count()} cores of {_field('/proc/cpuinfo', 'model name')}",
         "memory": f"{int(_field('/proc/meminfo', 'MemTotal').split()[0]) // 1048576} GiB",
         "kernel": f"Linux {platform.release()}",
         "control groups": f"version {2 if Path('/sys/fs/cgroup/cgroup.controllers').exists() else 1}",
-        "file system": _said("stat", "-f", "-c", "%T", str(directory)),
+        "file system": _said("findmnt", "-n", "-o", "FSTYPE", "-T", str(directory)),
         "python": platform.python_version(),
         "docker command line": engines[0].said("version", "--format", "{{.Client.Version}}"),
         **found,
@@ -71,7 +73,8 @@ def table(rows: list[Row]) -> str:
     lines = ["| median of the runs | Wherry | dockerd | ratio | goal | |", "|---|---:|---:|---:|---|---|"]
     for row in rows:
         theirs, ratio = _peer(row)
-        cells = (row.title, _figure(row.median, row.unit), theirs, ratio, row.goal, _MET[row.met])
+        title = row.title.replace("|", "\\|")
+        cells = (title, _figure(row.median, row.unit), theirs, ratio, row.goal, _MET[row.met])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
