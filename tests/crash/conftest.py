@@ -227,7 +227,11 @@ def _below(path):
     """The entries of directories down to where images' and containers' own files begin."""
     yield path
     if path.is_dir() and not path.is_symlink() and path.name not in ("fs", "work", "_data"):
-        for each in path.iterdir():
+        try:
+            entries = list(path.iterdir())
+        except FileNotFoundError:  # it is just being deleted, and the next look will not find it
+            return
+        for each in entries:
             yield from _below(each)
 
 
