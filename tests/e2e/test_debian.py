@@ -164,10 +164,11 @@ def test_bash_in_tmux_controls_its_jobs(bash):
 def test_bash_in_tmux_knows_the_windows_size(bash):
     bash.type("stty size")
     bash.wait_for(f"{LINES} {COLUMNS}", "box>")
-    # Whoever is in the foreground is told by SIGWINCH: here bash itself, for it starts nothing while it waits.
+    # Docker's CLI passes its own SIGWINCH on by a call beside the one that resizes, and either may come first:
+    # so bash waits for both, the signal and the size.
     bash.type("trap resized=1 WINCH")
     bash.wait_for("box> trap resized=1 WINCH", "box>")
-    bash.type("echo waiting; until [ $resized ]; do :; done; stty size")
+    bash.type("echo waiting; until [ $resized ] && [ \"$(stty size)\" = '23 87' ]; do :; done; stty size")
     bash.wait_for("waiting")
     bash.resize(87, 23)
     bash.wait_for("23 87", "box>")

@@ -100,6 +100,7 @@ async def _lines(values: AsyncIterable[Wire]) -> AsyncIterable[bytes]:
     except EngineError as error:
         yield encode(error_line(str(error)))
     except Exception:
+        # The status is long sent: the client learns of it by a last line, the log by its stack.
         log.exception("A stream ended in an error")
         yield encode(error_line(INTERNAL_ERROR))
 

@@ -51,6 +51,7 @@ async def _lines(
     except EngineError as error:
         yield error_line(str(error))
     except Exception:
+        # The status is long sent: the client learns of it by a last line, the log by its stack.
         log.exception("Work on an image failed")
         yield error_line(INTERNAL_ERROR)
 

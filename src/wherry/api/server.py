@@ -105,6 +105,7 @@ class Server:
         except ConnectionError:
             raise
         except Exception:
+            # Whatever a handler did wrong is one request's fault, never the daemon's end.
             log.exception("%s %s failed", request.method, request.raw_path)
             return answer({"message": INTERNAL_ERROR}, status=500)
 

@@ -183,7 +183,7 @@ class _TlsStream:
             while piece := self._tls.read(CHUNK_BYTES):
                 pieces.append(piece)
         except ssl.SSLError:
-            # No more for now; an end or a fault comes up again with the next read.
+            # No whole record is there; an end or a fault comes up again with the next read.
             return b"".join(pieces)
         return b"".join(pieces)
 

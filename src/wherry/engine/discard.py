@@ -35,6 +35,7 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
         try:
             await erase(engine, container, volumes=volumes)
         except Exception:
+            # Whatever stopped it: the container is there as before, so that it can be removed again.
             live.doomed = False
             engine.containers.hold(container_id, container)
             raise

@@ -83,7 +83,7 @@ class Client:
             self._flush()
 
     def hold(self, *, on: bool) -> None:
-        """Take no more input for now, because the process has not taken all of it, or again."""
+        """Take no more input, because the process has not taken all of it; or, when off, take it again."""
         self._input_waits = on
         self._reading = self.gives_input and not on
         self._watch()

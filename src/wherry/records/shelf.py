@@ -91,6 +91,7 @@ class Shelf(Generic[T]):
         try:
             await self._ledger.commit(*(each.change for each in staged))
         except Exception:
+            # Whatever the ledger could not write must not stand in memory either.
             for each in reversed(staged):
                 each.put_back()
             raise
