@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Query = Mapping[str, object]
+    Body = bytes | Iterable[bytes] | None
 
 # RFC 3986's unreserved letters; everything else is escaped.
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -30,14 +31,14 @@ class Call:
         *,
         query: Query | None = None,
         json: Any = None,
-        body: bytes | Iterable[bytes] | None = None,
+        body: Body = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.method = method
         self.path = path
         self.query = query_string(query or {})
         self.headers = dict(headers or {})
-        self.body = body
+        self.body: Body = body
         if json is not None:
             self.headers["Content-Type"] = "application/json"
             self.body = encode(json).encode()

@@ -1,13 +1,13 @@
 """Sending calls to a daemon and reading what comes back, blocking.
 
-Invariant: a `Client` holds at most one idle connection; streams and hijacked connections are their caller's.
+Invariant: a `Client` holds few idle connections; streams and hijacked connections are their caller's.
 """
 
 from __future__ import annotations
 
 from wherry.client.call import Call
 from wherry.client.dial import dial
-from wherry.client.errors import ClientError, ProtocolError, Unreachable, api_error
+from wherry.client.errors import ClientError, ProtocolError, TimedOut, Unreachable, api_error
 from wherry.client.http import Connection, request_head
 from wherry.client.text import decode
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.client.address import Address, Tls
+    from wherry.client.dial import Wire
     from wherry.client.http import Head
+    from wherry.client.tls import TlsWire
 
 VERSION_NEWEST = "1.51"
 VERSION_OLDEST = "1.24"
@@ -27,24 +29,26 @@ LINE_BYTES_MAX = 64 << 20
 class Answer:
     """A response whose body is still to be read, by iterating over it or with `read`."""
 
-    __slots__ = ("_pieces", "connection", "head")
+    __slots__ = ("_is_begun", "_pieces", "connection", "head")
 
     def __init__(self, head: Head, connection: Connection, pieces: Iterator[bytes]) -> None:
         self.head = head
         self.connection = connection
         self._pieces = pieces
+        self._is_begun = False
 
     def __iter__(self) -> Iterator[bytes]:
+        self._is_begun = True
         return self._pieces
 
     def read(self) -> bytes:
         """The whole body."""
-        return b"".join(self._pieces)
+        return b"".join(self)
 
     def lines(self) -> Iterator[Any]:
         """Each line of the body as a JSON value; a value may be as long as LINE_BYTES_MAX."""
         rest = b""
-        for piece in self._pieces:
+        for piece in self:
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 if line.strip():
@@ -55,8 +59,13 @@ class Answer:
             yield decode(rest)
 
     def close(self) -> None:
-        """Leave the stream, whether or not it has ended."""
-        self.connection.wire.close()
+        """Leave the stream, whether or not it has ended; a thread that reads it finds its end."""
+        if not self._is_begun:
+            return self.connection.wire.close()
+        try:
+            self._pieces.close()  # type: ignore[attr-defined] # it is a generator
+        except ValueError:
+            self.connection.wire.hang_up()  # another thread waits in it
 
 
 class Pending:
@@ -85,11 +94,11 @@ class Pending:
             return self._connection.read_head()
         except (OSError, ProtocolError) as error:
             self._connection.wire.close()
-            raise _broken(self._client.address, error) from error
+            raise broken(self._client.address, error) from error
 
     def json(self) -> Any:
         """Wait for the answer and read it as JSON; None for an empty one."""
-        return _json(self.answer().read())
+        return parsed(self.answer().read())
 
 
 class Client:
@@ -106,12 +115,16 @@ class Client:
         tls: Tls | None = None,
         version: str | None = None,
         headers: Mapping[str, str] | None = None,
+        dialler: Callable[[], Wire | TlsWire] | None = None,
+        idle_max: int = 1,
     ) -> None:
+        """`dialler` opens connections in place of the address; `idle_max` of them are kept for threads at work."""
         self.address = address
-        self._tls = tls
+        self._dial = dialler or (lambda: dial(address, tls))
         self._headers = dict(headers or {})
         self._version = version
-        self._idle: Connection | None = None
+        self._idle: list[Connection] = []
+        self._idle_max = idle_max
         self.trace: Callable[[str], None] | None = None
 
     @property
@@ -123,31 +136,34 @@ class Client:
 
     def connect(self) -> None:
         """Make sure that somebody listens. Raises Unreachable or Forbidden."""
-        if self._idle is None:
-            self._idle = Connection(dial(self.address, self._tls))
+        if not self._idle:
+            self._idle.append(Connection(self._dial()))
 
     def take(self) -> Connection:
         """A connection on which nothing is under way; it is the caller's from now on."""
-        self.connect()
-        connection, self._idle = self._idle, None
-        assert connection is not None
-        return connection
+        try:
+            return self._idle.pop()
+        except IndexError:  # asking first would let two threads take the same
+            return Connection(self._dial())
 
-    def send(self, call: Call) -> Answer:
-        """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on."""
+    def send(self, call: Call, *, seconds: float | None = None) -> Answer:
+        """Send `call`; the answer with its body unread. Raises ApiError for statuses from 400 on.
+
+        TimedOut when the daemon is silent for so many seconds, now or while the body is read.
+        """
         if self._version is None and call.method == "GET":
-            return self._send_trying(call)
-        connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+            return self._send_trying(call, seconds)
+        connection, head = self._exchange(call, f"/v{self.version}{call.target}", seconds)
         return self.received(call, connection, head)
 
-    def _send_trying(self, call: Call) -> Answer:
+    def _send_trying(self, call: Call, seconds: float | None) -> Answer:
         """Send it in our newest version, which saves asking for the daemon's: it says that with every answer."""
-        connection, head = self._exchange(call, f"/v{VERSION_NEWEST}{call.target}")
+        connection, head = self._exchange(call, f"/v{VERSION_NEWEST}{call.target}", seconds)
         if "api-version" in head.headers:
             self._version = negotiate(head.headers["api-version"])
         if head.status == 400 and self._version != VERSION_NEWEST:
             b"".join(self._body(connection, head, call.method))
-            connection, head = self._exchange(call, f"/v{self.version}{call.target}")
+            connection, head = self._exchange(call, f"/v{self.version}{call.target}", seconds)
         return self.received(call, connection, head)
 
     def begin(self, call: Call) -> Pending:
@@ -158,19 +174,19 @@ class Client:
             self._write(connection, call, target)
         except OSError as error:
             connection.wire.close()
-            raise _broken(self.address, error) from error
+            raise broken(self.address, error) from error
         return Pending(self, call, connection)
 
     def received(self, call: Call, connection: Connection, head: Head) -> Answer:
         """The answer that began with `head`. Raises ApiError for statuses from 400 on."""
         answer = Answer(head, connection, self._body(connection, head, call.method))
         if head.status >= 400:
-            raise api_error(head.status, _message(answer.read(), head))
+            raise api_error(head.status, message_of(answer.read(), head))
         return answer
 
-    def json(self, call: Call) -> Any:
+    def json(self, call: Call, *, seconds: float | None = None) -> Any:
         """The JSON value that answers `call`; None for an empty answer."""
-        return _json(self.send(call).read())
+        return parsed(self.send(call, seconds=seconds).read())
 
     def text(self, call: Call) -> str:
         """The answer as it came, such as JSON that keeps its spelling."""
@@ -187,10 +203,9 @@ class Client:
         return connection
 
     def close(self) -> None:
-        """Give up the idle connection."""
-        if self._idle is not None:
-            self._idle.wire.close()
-            self._idle = None
+        """Give up the idle connections."""
+        while self._idle:
+            self._idle.pop().wire.close()
 
     def _ping(self) -> Head:
         """The daemon's announcement; GET for a daemon that does not know HEAD here."""
@@ -201,46 +216,49 @@ class Client:
             b"".join(self._body(connection, head, "GET"))
         return head
 
-    def _exchange(self, call: Call, target: str) -> tuple[Connection, Head]:
-        fresh = self._idle is None
+    def _exchange(self, call: Call, target: str, seconds: float | None = None) -> tuple[Connection, Head]:
+        fresh = not self._idle
         connection = self.take()
         try:
+            connection.limit(seconds)
             self._write(connection, call, target)
             return connection, connection.read_head()
         except (OSError, ProtocolError) as error:
             connection.wire.close()
             # A daemon may close an idle connection at any time; asking once more is right where asking twice is.
-            if not fresh and call.method in ("GET", "HEAD"):
-                return self._exchange(call, target)
-            raise _broken(self.address, error) from error
+            if not fresh and call.method in ("GET", "HEAD") and not isinstance(error, TimeoutError):
+                return self._exchange(call, target, seconds)
+            raise broken(self.address, error) from error
 
     def _write(self, connection: Connection, call: Call, target: str) -> None:
         if self.trace is not None:
             self.trace(f"{call.method} {target} -> {self.address.text}")
-        connection.send(request_head(call.method, target, self._headers_of(call)), call.body)
-
-    def _headers_of(self, call: Call) -> dict[str, str]:
-        host = self.address.host if self.address.scheme == "tcp" else "api.wherry.localhost"
-        headers = {"Host": host, "User-Agent": "Wherry-Client", **self._headers, **call.headers}
-        if call.body is None:
-            if call.method in ("POST", "PUT"):
-                headers["Content-Length"] = "0"
-        elif isinstance(call.body, bytes):
-            headers["Content-Length"] = str(len(call.body))
-        else:
-            headers["Transfer-Encoding"] = "chunked"
-        return headers
+        connection.send(request_head(call.method, target, headers_of(call, self.address, self._headers)), call.body)
 
     def _body(self, connection: Connection, head: Head, method: str) -> Iterator[bytes]:
         try:
             yield from connection.body(head, method=method)
         except OSError as error:
-            raise _broken(self.address, error) from error
+            raise broken(self.address, error) from error
         finally:
-            if connection.reusable and self._idle is None:
-                self._idle = connection
+            if connection.reusable and len(self._idle) < self._idle_max:
+                self._idle.append(connection)
             else:
                 connection.wire.close()
+
+
+def headers_of(call: Call, address: Address, more: Mapping[str, str]) -> dict[str, str]:
+    """All headers of a request to `address`, its own over `more`."""
+    host = address.host if address.scheme == "tcp" else "api.wherry.localhost"
+    headers = {"Host": host, "User-Agent": "Wherry-Client", **more, **call.headers}
+    if call.body is None:
+        if call.method in ("POST", "PUT"):
+            headers["Content-Length"] = "0"
+    elif isinstance(call.body, bytes):
+        headers["Content-Length"] = str(len(call.body))
+    else:
+        headers["Transfer-Encoding"] = "chunked"
+    return headers
 
 
 def negotiate(server: str) -> str:
@@ -255,14 +273,15 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple([int(part) for part in version.split(".")])
 
 
-def _json(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """The JSON value that a body is, None for an empty one. Raises ProtocolError."""
     try:
         return decode(body) if body.strip() else None
     except ValueError as error:
         raise ProtocolError(f"invalid JSON from the daemon: {error}") from error
 
 
-def _message(body: bytes, head: Head) -> str:
+def message_of(body: bytes, head: Head) -> str:
     """What the daemon said went wrong: JSON's `message`, plain text, or the status."""
     text = body.decode("utf-8", "replace").strip()
     if head.headers.get("content-type", "").startswith("application/json"):
@@ -275,7 +294,10 @@ def _message(body: bytes, head: Head) -> str:
     return text or f"request returned {head.reason or head.status}"
 
 
-def _broken(address: Address, error: Exception) -> ClientError:
+def broken(address: Address, error: Exception) -> ClientError:
+    """What a failure of the connection to `address` is to a caller."""
     if isinstance(error, ClientError):
         return error
+    if isinstance(error, TimeoutError):
+        return TimedOut(f"the daemon at {address.text} did not answer in time")
     return Unreachable(address.text, error if isinstance(error, OSError) else None)

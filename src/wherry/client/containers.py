@@ -100,11 +100,13 @@ def logs(
     tail: str = "",
     since: str = "",
     until: str = "",
+    stdout: bool = True,
+    stderr: bool = True,
 ) -> Call:
     """What it wrote, framed unless it has a terminal. Times are Unix seconds; `tail` is a number or `all`."""
     query = {
-        "stdout": True,
-        "stderr": True,
+        "stdout": stdout,
+        "stderr": stderr,
         "follow": follow,
         "timestamps": timestamps,
         "details": details,
@@ -118,3 +120,67 @@ def logs(
 def top(name: str, arguments: str = "") -> Call:
     """Its processes as ps shows them: `Titles` and `Processes`."""
     return Call("GET", f"/containers/{escape(name)}/top", query={"ps_args": arguments})
+
+
+def stats(name: str, *, stream: bool = False, one_shot: bool = False) -> Call:
+    """What it uses: one object, or with `stream` one a second. `one_shot` does not wait for a second reading."""
+    query = {"stream": "true" if stream else "false", "one-shot": one_shot}
+    return Call("GET", f"/containers/{escape(name)}/stats", query=query)
+
+
+def changes(name: str) -> Call:
+    """What differs from its image: a list of `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
+    return Call("GET", f"/containers/{escape(name)}/changes")
+
+
+def export(name: str) -> Call:
+    """Its whole file system as a tar archive."""
+    return Call("GET", f"/containers/{escape(name)}/export")
+
+
+def path_status(name: str, path: str) -> Call:
+    """What a path is; the answer's header X-Docker-Container-Path-Stat says it, as JSON in base64."""
+    return Call("HEAD", f"/containers/{escape(name)}/archive", query={"path": path})
+
+
+def archive(name: str, path: str) -> Call:
+    """A file or directory as a tar archive; its header says what `path_status` says."""
+    return Call("GET", f"/containers/{escape(name)}/archive", query={"path": path})
+
+
+def extract(
+    name: str, path: str, body: bytes | Iterable[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
+) -> Call:
+    """Unpack a tar archive in the directory `path`; `keep_kinds` refuses to put a file for a directory or back."""
+    query = {"path": path, "noOverwriteDirNonDir": keep_kinds, "copyUIDGID": copy_owner}
+    headers = {"Content-Type": "application/x-tar"}
+    return Call("PUT", f"/containers/{escape(name)}/archive", query=query, body=body, headers=headers)
+
+
+def commit(
+    name: str,
+    *,
+    repository: str = "",
+    tag: str = "",
+    comment: str = "",
+    author: str = "",
+    pause: bool = True,
+    changes: list[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Call:
+    """Make an image of it; the answer has `Id`. `config` is the image's, the container's own when None."""
+    query = {
+        "container": name,
+        "repo": repository,
+        "tag": tag,
+        "comment": comment,
+        "author": author,
+        "pause": "1" if pause else "0",
+        "changes": list(changes or ()),
+    }
+    return Call("POST", "/commit", query=query, json=None if config is None else dict(config))
+
+
+def update(name: str, body: Mapping[str, Any]) -> Call:
+    """Change its limits and its restart policy; the answer has `Warnings`."""
+    return Call("POST", f"/containers/{escape(name)}/update", json=dict(body))

@@ -31,9 +31,18 @@ class Wire:
         """The descriptor to poll."""
         return self._socket.fileno()
 
+    def limit(self, seconds: float | None) -> None:
+        """How long `recv` and `sendall` wait, None for ever; then they raise TimeoutError."""
+        from wherry.client.sockets import limit
+
+        limit(self._socket, seconds)
+
     def recv(self) -> bytes:
         """What came next, b"" at the end; waits for it."""
-        return self._socket.recv(PIECE)
+        try:
+            return self._socket.recv(PIECE)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
 
     def recv_some(self) -> bytes | None:
         """What has come, b"" at the end, None when nothing has come yet."""
@@ -44,7 +53,10 @@ class Wire:
 
     def sendall(self, data: bytes) -> None:
         """Send all of `data`, waiting as long as it takes."""
-        self._socket.sendall(data)
+        try:
+            self._socket.sendall(data)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
 
     def send_some(self, data: bytes) -> int:
         """Send what goes without waiting; the number of bytes taken."""
@@ -63,6 +75,12 @@ class Wire:
             self._socket.shutdown(SHUT_WR)
         except OSError:
             pass  # the other side has left already, and its answer or end is still to be read
+
+    def hang_up(self) -> None:
+        """End both directions, also for a thread that waits in `recv`."""
+        from wherry.client.sockets import hang_up
+
+        hang_up(self._socket)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -4,6 +4,7 @@
 ClientError
 ├── Unreachable         nobody answers at the address
 ├── Forbidden           the socket is there, but this user may not open it
+├── TimedOut            the daemon was silent for longer than the caller wanted to wait
 ├── ProtocolError       what came back is not the Engine API
 ├── BadAddress          the address cannot be read
 └── ApiError            the daemon's own answer: `status` and `message`
@@ -31,6 +32,10 @@ class Unreachable(ClientError):
 
 class Forbidden(ClientError):
     """The kernel does not let this user open the daemon's socket."""
+
+
+class TimedOut(ClientError, TimeoutError):
+    """Nothing came within the time that was given; whether the daemon did what was asked is not known."""
 
 
 class ProtocolError(ClientError):

@@ -6,6 +6,7 @@ import ssl
 from socket import MSG_DONTWAIT, SHUT_WR, socket
 
 from wherry.client.errors import BadAddress, Unreachable
+from wherry.client.sockets import hang_up, limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,18 @@ class TlsWire:
             data = self._read()
             if data is not None:
                 return data
-            self._feed(self._socket.recv(PIECE))
+            try:
+                self._feed(self._socket.recv(PIECE))
+            except BlockingIOError:
+                raise TimeoutError("timed out") from None
+
+    def limit(self, seconds: float | None) -> None:
+        """How long `recv` and `sendall` wait, None for ever; then they raise TimeoutError."""
+        limit(self._socket, seconds)
+
+    def hang_up(self) -> None:
+        """End both directions, also for a thread that waits in `recv`."""
+        hang_up(self._socket)
 
     def recv_some(self) -> bytes | None:
         """What has come, b"" at the end, None when nothing whole has come yet."""
@@ -142,4 +154,7 @@ class TlsWire:
 
     def _flush(self) -> None:
         pending, self._unsent = self._unsent + self._outgoing.read(), b""
-        self._socket.sendall(pending)
+        try:
+            self._socket.sendall(pending)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
