@@ -7,6 +7,7 @@ import stat
 import subprocess
 import tarfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,34 @@ import pytest
 from wherry.networks.options import NetworkOptions
 
 SETTLING_SECONDS = 10.0
+SKIPPED = 75
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test marked `alone` in a fork: another test's thread may hold a lock, or ask for the interpreter's."""
+    if pyfuncitem.get_closest_marker("alone") is None:
+        return None
+    wanted = pyfuncitem._fixtureinfo.argnames
+    said, saying = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted})
+        except pytest.skip.Exception as reason:
+            os.write(saying, str(reason).encode())
+            os._exit(SKIPPED)
+        except BaseException:
+            os.write(saying, traceback.format_exc().encode())
+        os._exit(0)
+    os.close(saying)
+    with open(said, errors="replace") as report:
+        failure = report.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == SKIPPED:
+        pytest.skip(failure)
+    assert (code, failure) == (0, ""), f"it ended with {code}:\n{failure}"
+    return True
 
 
 def _mounts():

@@ -27,6 +27,8 @@ from wherry.linux import (
     uts,
 )
 
+pytestmark = pytest.mark.alone
+
 
 def in_child(function, flags=0):
     """Run something in a child; what it returns comes back."""

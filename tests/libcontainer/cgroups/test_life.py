@@ -49,6 +49,7 @@ def test_a_process_joins_every_tree(make, run, parent):
     assert cgroup.pids() == [pid]
 
 
+@pytest.mark.alone
 def test_a_process_is_born_in_the_v2_tree(make, parent):
     cgroup = make()
     if cgroup.clone_fd is None:
