@@ -259,6 +259,28 @@ class Exec(Scenario):
 
 
 @scenario
+class Health(Scenario):
+    """A probe that fails, and what it makes of the container."""
+
+    def prepare(self):
+        check = {"Test": ["CMD", "false"], "Interval": 10_000_000, "Retries": 1}
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "Healthcheck": check}
+        self.daemon.do("POST", "/containers/create?name=cc", body)
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+        eventually(lambda: self.status() == "unhealthy")
+
+    def status(self):
+        return self.daemon.do("GET", "/containers/cc/json")["State"]["Health"]["Status"]
+
+    def check(self):
+        if self.daemon.inspect("cc")["State"]["Running"]:
+            eventually(lambda: self.status() == "unhealthy")
+        self.startable()
+
+
+@scenario
 class Rename(Scenario):
     def prepare(self):
         self.daemon.create()

@@ -424,18 +424,6 @@ def test_an_image_that_skopeo_pushed_with_another_compression_is_pulled(registry
     assert images.out("run", "--rm", "--network", "none", f"{registry}/zstd:1") == "zstd"
 
 
-def test_a_healthcheck_of_an_image_warns(images, tmp_path):
-    an_image(images, "box:1")
-    images.docker("save", "-o", tmp_path / "box.tar", "box:1")
-    images.docker("rmi", "box:1")
-    rewrite(tmp_path / "box.tar", tmp_path / "checked.tar", "checked:1", healthcheck={"Test": ["CMD", "true"]})
-    images.docker("load", "-i", tmp_path / "checked.tar")
-    done = images.docker("create", "--network", "none", "checked:1")
-    assert "WARNING: The image's HEALTHCHECK is not run yet" in done.stderr
-    quiet = images.docker("create", "--network", "none", "--no-healthcheck", "checked:1")
-    assert quiet.returncode == 0
-
-
 def rewrite(source, target, name, *, created="", healthcheck=None):
     """Docker's archive of one image again, under another name and with another configuration."""
     with tarfile.open(source) as old:

@@ -151,6 +151,9 @@ class ExecProcess(Protocol):
     async def resize(self, *, height: int, width: int) -> None:
         """Set the size of its terminal in characters."""
 
+    async def signal(self, number: int) -> None:
+        """Send a signal to the process itself, not to what it has started."""
+
 
 class Process(Protocol):
     """A container's first process and what can be done to its container."""

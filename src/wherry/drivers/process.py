@@ -78,6 +78,10 @@ class NativeExec:
         """Set the size of its terminal in characters. Raises ProcessGone."""
         await self._process.ask(lambda serial: Resize(serial=serial, height=height, width=width, exec_id=self._id))
 
+    async def signal(self, number: int) -> None:
+        """Send a signal. Raises ProcessGone."""
+        await self._process.ask(lambda serial: Signal(serial=serial, number=number, exec_id=self._id))
+
     def started(self, pid: int) -> None:
         """It runs."""
         self._pid = pid

@@ -19,6 +19,7 @@ from wherry.engine.surroundings import look_around
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
+from wherry.model.health import at_start
 from wherry.model.state import Happening, after
 from wherry.oci.runtime import Spec
 
@@ -49,7 +50,12 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         undo.callback(joined.close)
         crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
-        state = State(status=running, started_ns=now_ns(), restart_count=container.state.restart_count)
+        state = State(
+            status=running,
+            started_ns=now_ns(),
+            restart_count=container.state.restart_count,
+            health=at_start(container.config, container.state.health),
+        )
         expected = replace(container, attachment=joined.attachment, state=state)
         # It becomes durable while the process is made; until that is there, memory does not say that it runs:
         # whoever reads so must be able to end it.

@@ -67,7 +67,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     if volumes:
         await engine.volumes.confirm(volume_names(container))
     tell(engine, container, "create")
-    return Created(id=container_id, warnings=warnings_of(container, image, lacking=lacking()))
+    return Created(id=container_id, warnings=warnings_of(container, lacking=lacking()))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _check(engine: Engine, request: CreateRequest) -> None:
     """Everything that can be wrong with the request itself, whatever the image is."""
     host_config = request.host_config or HostConfig()
     networking = request.networking_config or NetworkingConfig()
-    refuse_unserved(request, host_config, networking)
+    refuse_unserved(host_config, networking)
     check(request, host_config)
     check_endpoints(host_config, networking)
     if host_config.runtime not in {"", engine.settings.default_runtime}:

@@ -53,7 +53,7 @@ async def start_exec(
     *,
     session: Session | None = None,
     terminal_size: tuple[int, int] = (0, 0),
-) -> None:
+) -> ExecProcess:
     """Start an exec; it has executed its program on return. Raises StartFailed, Conflict, NotFound.
 
     The session's socket is the engine's from the call on.
@@ -61,7 +61,7 @@ async def start_exec(
     try:
         live, container, process = _ready(engine, exec_id)
         live.started = True
-        await _begin(engine, container, process, live, session, terminal_size)
+        return await _begin(engine, container, process, live, session, terminal_size)
     except BaseException:
         if session is not None:
             session.socket.close()
@@ -115,7 +115,7 @@ async def _begin(
     live: LiveExec,
     session: Session | None,
     terminal_size: tuple[int, int],
-) -> None:
+) -> ExecProcess:
     request = live.record.request
     birth = ExecBirth(
         id=live.record.id,
@@ -125,16 +125,18 @@ async def _begin(
         privileged=request.privileged,
         terminal_size=terminal_size if any(terminal_size) else request.console_size or (0, 0),
     )
+    # As dockerd: told of one that fails, too.
+    tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
     try:
-        live.process = await process.exec(birth)
+        live.process = begun = await process.exec(birth)
         crash_point("exec.born")
     except StartFailed as error:
         live.record = replace(live.record, exit_code=error.exit_code)
         _remember(engine, live)
         raise StartFailed(_FAILED.format(error=error), error.exit_code) from None
-    live.record = replace(live.record, running=True, pid=live.process.pid)
-    tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
-    engine.background(_watch(engine, container, live, live.process), name=f"exec {live.record.id}")
+    live.record = replace(live.record, running=True, pid=begun.pid)
+    engine.background(_watch(engine, container, live, begun), name=f"exec {live.record.id}")
+    return begun
 
 
 async def _watch(engine: Engine, container: Container, live: LiveExec, process: ExecProcess) -> None:

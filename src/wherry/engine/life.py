@@ -20,6 +20,7 @@ from wherry.images.garbage import sweep
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
 from wherry.model.errors import EngineError
+from wherry.model.health import at_start
 from wherry.model.network import Attachment
 from wherry.model.state import Status
 
@@ -193,6 +194,7 @@ async def _note_birth(engine: Engine, container: Container, process: Process) ->
             started_ns=process.started_ns,
             restart_count=state.restart_count,
             stopped_by_user=state.stopped_by_user,
+            health=at_start(container.config, state.health),
         )
         await engine.change(container.id, lambda current: replace(current, state=born))
 

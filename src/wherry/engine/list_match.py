@@ -9,6 +9,7 @@ from wherry.engine.request.ports import parse_port
 from wherry.images.find import find as find_image
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter, NotFound
+from wherry.model.health import HealthStatus
 from wherry.model.state import Status
 
 ACCEPTED = (
@@ -18,7 +19,7 @@ ACCEPTED = (
 
 
 _STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
-_HEALTH = ("none", "starting", "healthy", "unhealthy")
+_HEALTH = tuple(HealthStatus)
 
 
 def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
@@ -43,7 +44,7 @@ def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
             and wanted.has_any("network", _network_names(container))
             and _ports_match(wanted, container)
             and wanted.truth("is-task") is not True
-            and wanted.has("health", "none")
+            and wanted.has("health", container.state.health.status if container.state.health else HealthStatus.NONE)
         )
 
     return matches

@@ -9,6 +9,7 @@ from wherry.engine.engine import Engine, Live
 from wherry.engine.telling import tell
 from wherry.model.container import Container
 from wherry.model.errors import Conflict, EngineError
+from wherry.model.health import unwatched
 from wherry.model.state import Happening, Status, after
 
 
@@ -52,7 +53,11 @@ def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Proc
 
 
 async def _mark(engine: Engine, container: Container, happening: Happening) -> None:
-    await engine.change(
-        container.id,
-        lambda current: replace(current, state=replace(current.state, status=after(current.state.status, happening))),
-    )
+    await engine.change(container.id, lambda current: _marked(current, happening))
+
+
+def _marked(container: Container, happening: Happening) -> Container:
+    state = replace(container.state, status=after(container.state.status, happening))
+    if happening is Happening.PAUSE:
+        state = replace(state, health=unwatched(state.health))
+    return replace(container, state=state)

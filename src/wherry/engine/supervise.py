@@ -12,11 +12,13 @@ from wherry.drivers.driver import ExitStatus, Process
 from wherry.engine.bring_up import bring_up, take_down
 from wherry.engine.discard import discard
 from wherry.engine.engine import Engine, Live
+from wherry.engine.health import health_checks
 from wherry.engine.telling import tell, tell_networks
 from wherry.model.clock import NANOSECONDS
 from wherry.model.config import RestartPolicy
 from wherry.model.container import Container
 from wherry.model.errors import Conflict, EngineError
+from wherry.model.health import unwatched
 from wherry.model.state import Happening, Status, after
 
 # moby restartmanager: 100 ms, doubled each time up to a minute, forgotten after ten good seconds.
@@ -107,15 +109,17 @@ def _tell_end(engine: Engine, old: Container, container: Container, status: Exit
     ran_ns = max(0, status.finished_ns - old.state.started_ns)
     if status.oom_killed:
         tell(engine, container, "oom")
-    tell(engine, container, "die", exitCode=str(status.code), execDuration=str(ran_ns // NANOSECONDS))
     tell_networks(engine, old, "disconnect")
+    tell(engine, container, "die", exitCode=str(status.code), execDuration=str(ran_ns // NANOSECONDS))
 
 
 async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
     backoff = Backoff()
     while True:
         if live.process is not None:
-            await settle(engine, container_id, await live.process.wait())
+            with health_checks(engine, container_id):
+                status = await live.process.wait()
+            await settle(engine, container_id, status)
         if not await _starts_again(engine, container_id, live, backoff):
             break
     container = engine.containers.get(container_id)
@@ -191,6 +195,7 @@ def _ended(container: Container, status: ExitStatus, happening: Happening) -> Co
         oom_killed=status.oom_killed,
         finished_ns=status.finished_ns,
         restart_count=state.restart_count + (happening is Happening.AWAIT_RESTART),
+        health=unwatched(state.health),
     )
     return replace(container, attachment=None, state=ended)
 

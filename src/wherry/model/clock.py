@@ -27,6 +27,24 @@ def rfc3339(time_ns: int) -> str:
     return text + (f".{fraction:09d}".rstrip("0") if fraction else "") + "Z"
 
 
+def go_duration(nanoseconds: int) -> str:
+    """A span of time as Go prints it: `1m30s`, `1.5s`, `300ms`, `2µs`."""
+    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if abs(nanoseconds) < size * 1000:
+            return f"{_decimal(nanoseconds, size)}{unit}" if nanoseconds else "0s"
+    sign = "-" if nanoseconds < 0 else ""
+    minutes, rest = divmod(abs(nanoseconds), 60 * NANOSECONDS)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest, NANOSECONDS)}s"
+    return sign + (f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}" if minutes else text)
+
+
+def _decimal(amount: int, size: int) -> str:
+    whole, fraction = divmod(abs(amount), size)
+    digits = f"{fraction:0{len(str(size)) - 1}d}".rstrip("0") if fraction else ""
+    return f"{'-' if amount < 0 and size < NANOSECONDS else ''}{whole}{'.' if digits else ''}{digits}"
+
+
 def parse_rfc3339(text: str) -> int:
     """The inverse of `rfc3339`, for any offset. Raises InvalidParameter."""
     if text == ZERO_TIME:

@@ -3,13 +3,14 @@
 from msgspec import Struct
 
 from wherry.model.config import Config, HostConfig, NetworkingConfig
+from wherry.model.health import Health
 from wherry.model.network import Attachment
 from wherry.model.state import Status
 from wherry.model.volume import MountPoint
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """What became of a container. Times in nanoseconds since the epoch, 0 for never."""
+    """What became of a container. Times in nanoseconds since the epoch, 0 for never; `health` is of the last run."""
 
     status: Status = Status.CREATED
     pid: int = 0
@@ -20,6 +21,7 @@ class State(Struct, frozen=True, kw_only=True):
     finished_ns: int = 0
     restart_count: int = 0
     stopped_by_user: bool = False
+    health: Health | None = None
 
     @property
     def is_alive(self) -> bool:

@@ -108,15 +108,21 @@ class Execs:
 
     def resize(self, exec_id: str, *, height: int, width: int) -> None:
         """Set the size of an exec's terminal. Raises ProcessLookupError, OSError."""
-        for running in self._alive.values():
-            if running.id == exec_id:
-                running.streams.resize(height=height, width=width)
-                return
-        raise ProcessLookupError(f"no exec {exec_id} is running")
+        self._find(exec_id).streams.resize(height=height, width=width)
+
+    def signal(self, exec_id: str, number: int) -> None:
+        """Send a signal to an exec's process, which nobody has reaped yet. Raises ProcessLookupError."""
+        os.kill(self._find(exec_id).pid, number)
 
     def died(self, pid: int, code: int) -> bool:
         """A child was reaped; whether it was one of ours."""
         return self._end(pid, code, time.time_ns())
+
+    def _find(self, exec_id: str) -> Running:
+        for running in self._alive.values():
+            if running.id == exec_id:
+                return running
+        raise ProcessLookupError(f"no exec {exec_id} is running")
 
     def _stream(self, exec_id: str, pid: int, pidfd: int, ends: Ends) -> Streams:
         streams = Streams(

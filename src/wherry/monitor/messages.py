@@ -170,10 +170,14 @@ class Resize(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
 
 
 class Signal(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Send a signal to the first process. SIGKILL also thaws, so that it can die."""
+    """Send a signal to the first process, or to that of an exec. SIGKILL to the first also thaws, so that it can die.
+
+    Monitors from before execs could be meant signal the first process: these have no health checks to be killed.
+    """
 
     serial: int
     number: int
+    exec_id: str = ""
 
 
 class Freeze(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -246,7 +246,7 @@ class Monitor:
             case Resize():
                 self._execs.resize(request.exec_id, height=request.height, width=request.width)
             case Signal():
-                self._signal(request.number)
+                self._signal(request)
             case Freeze():
                 self._cgroup().freeze()
             case Thaw():
@@ -272,7 +272,11 @@ class Monitor:
             raise ProcessLookupError(f"container {self._plan.id} is not running")
         raise ValueError(f"container {self._plan.id} has no cgroup")
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, request: Signal) -> None:
+        number = request.number
+        if request.exec_id:
+            self._execs.signal(request.exec_id, number)
+            return
         process.pidfd_send_signal(self._container.pidfd, number)
         cgroup = self._container.cgroup
         if number == signal.SIGKILL and cgroup and cgroup.is_frozen():

@@ -9,6 +9,7 @@ from wherry.model.config import (
     Config,
     EndpointIpam,
     EndpointRequest,
+    Healthcheck,
     HostConfig,
     LogConfig,
     NetworkingConfig,
@@ -70,19 +71,27 @@ def test_an_address_of_ones_own_needs_a_network_of_ones_own():
     )
 
 
+@pytest.mark.parametrize("name", ["interval", "timeout", "start_period", "start_interval"])
+@pytest.mark.parametrize("nanoseconds", [-1, 1, 999_999])
+def test_health_checks_take_at_least_a_millisecond(name, nanoseconds):
+    wire = "".join(word.capitalize() for word in name.split("_"))
+    with pytest.raises(InvalidParameter, match=f"^{wire} in Healthcheck cannot be less than 1ms$"):
+        check(Config(healthcheck=Healthcheck(**{name: nanoseconds})), HostConfig())
+    with pytest.raises(InvalidParameter, match=r"^Retries in Healthcheck cannot be negative$"):
+        check(Config(healthcheck=Healthcheck(retries=-1)), HostConfig())
+
+
 def test_an_option_that_is_not_served_is_named():
     with pytest.raises(Unsupported, match=r"HostConfig\.Links is not supported yet"):
-        refuse_unserved(Config(), HostConfig(links=("a:b",)), NetworkingConfig())
+        refuse_unserved(HostConfig(links=("a:b",)), NetworkingConfig())
     with pytest.raises(Unsupported, match="log driver syslog"):
-        refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
+        refuse_unserved(HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
     with pytest.raises(InvalidParameter, match='plugin "odd" not found'):
-        refuse_unserved(Config(), HostConfig(log_config=LogConfig(type="odd")), NetworkingConfig())
+        refuse_unserved(HostConfig(log_config=LogConfig(type="odd")), NetworkingConfig())
     with pytest.raises(Unsupported, match="log option mode is not supported yet"):
-        refuse_unserved(Config(), HostConfig(log_config=LogConfig(config={"mode": "x"})), NetworkingConfig())
+        refuse_unserved(HostConfig(log_config=LogConfig(config={"mode": "x"})), NetworkingConfig())
     with pytest.raises(InvalidParameter, match="unknown log opt 'x' for json-file log driver"):
-        refuse_unserved(
-            Config(), HostConfig(log_config=LogConfig(type="json-file", config={"x": "1"})), NetworkingConfig()
-        )
+        refuse_unserved(HostConfig(log_config=LogConfig(type="json-file", config={"x": "1"})), NetworkingConfig())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from wherry.engine.listing import Summary
 from wherry.engine.sizes import Sizes
 from wherry.model.clock import NANOSECONDS, NEVER, rfc3339
 from wherry.model.container import Container, State
+from wherry.model.health import Health, HealthStatus
 from wherry.model.state import Status
 from wherry.model.volume import MountPoint
 
@@ -82,6 +83,23 @@ def state_view(state: State) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": rfc3339(state.started_ns),
         "FinishedAt": rfc3339(state.finished_ns),
+        **({"Health": _health_view(state.health)} if state.health else {}),
+    }
+
+
+def _health_view(health: Health) -> dict[str, Any]:
+    return {
+        "Status": str(health.status),
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": rfc3339(result.start_ns),
+                "End": rfc3339(result.end_ns),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.results
+        ],
     }
 
 
@@ -91,7 +109,7 @@ def status_words(state: State, *, now_ns: int) -> str:
     since_end = human_duration(now_ns - state.finished_ns)
     match state.status:
         case Status.RUNNING:
-            return f"Up {since_start}"
+            return f"Up {since_start}{_health_words(state.health)}"
         case Status.PAUSED:
             return f"Up {since_start} (Paused)"
         case Status.RESTARTING:
@@ -106,6 +124,12 @@ def status_words(state: State, *, now_ns: int) -> str:
             return "Created"
         case _:
             return ""
+
+
+def _health_words(health: Health | None) -> str:
+    if health is None:
+        return ""
+    return " (health: starting)" if health.status is HealthStatus.STARTING else f" ({health.status})"
 
 
 def mounts_view(container: Container) -> list[dict[str, Any]]:

@@ -6,13 +6,22 @@ from pathlib import Path
 
 from wherry.engine.request.ports import parse_port, port_requests
 from wherry.engine.request.signals import parse_signal
-from wherry.model.config import Config, EndpointIpam, EndpointRequest, HostConfig, NetworkingConfig, RestartPolicy
+from wherry.model.config import (
+    Config,
+    EndpointIpam,
+    EndpointRequest,
+    Healthcheck,
+    HostConfig,
+    NetworkingConfig,
+    RestartPolicy,
+)
 from wherry.model.errors import InvalidParameter
 
 BYTES_MIN = 6 * 1024 * 1024
 CPU_PERIOD_MICROSECONDS = range(1000, 1_000_001)
 CPU_QUOTA_MICROSECONDS_MIN = 1000
 NANO = 1_000_000_000
+HEALTH_NANOSECONDS_MIN = 1_000_000
 WEIGHTS = range(10, 1001)
 OOM_SCORES = range(-1000, 1001)
 SWAPPINESS = range(101)
@@ -41,12 +50,28 @@ def _check_config(config: Config) -> None:
     for entry in config.env or ():
         if not entry.partition("=")[0] or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry}")
+    if config.healthcheck:
+        _check_health(config.healthcheck)
     if config.stop_signal:
         parse_signal(config.stop_signal)
     for port in config.exposed_ports or {}:
         first, _, _protocol = port.partition("/")
         if "-" not in first:
             parse_port(port)
+
+
+def _check_health(check: Healthcheck) -> None:
+    durations = {
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+    }
+    for name, nanoseconds in durations.items():
+        if nanoseconds and nanoseconds < HEALTH_NANOSECONDS_MIN:
+            raise InvalidParameter(f"{name} in Healthcheck cannot be less than 1ms")
+    if check.retries < 0:
+        raise InvalidParameter("Retries in Healthcheck cannot be negative")
 
 
 def _check_restart(host_config: HostConfig) -> None:

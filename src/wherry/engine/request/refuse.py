@@ -1,6 +1,6 @@
 """Options of the Engine API that Wherry knows and does not serve yet: each is refused by its name, none ignored."""
 
-from wherry.model.config import Config, Healthcheck, HostConfig, NetworkingConfig
+from wherry.model.config import HostConfig, NetworkingConfig
 from wherry.model.errors import InvalidParameter, Unsupported
 
 LOG_DRIVERS = ("json-file", "none")
@@ -14,9 +14,9 @@ LOG_OPTIONS_OF_DOCKER = (
 LOG_OPTIONS = {"json-file": {"max-size", "max-file"}, "none": set[str]()}
 
 
-def refuse_unserved(config: Config, host_config: HostConfig, networking: NetworkingConfig) -> None:
+def refuse_unserved(host_config: HostConfig, networking: NetworkingConfig) -> None:
     """Raise Unsupported for the first option that would otherwise be ignored."""
-    for name, value in _unserved(config, host_config):
+    for name, value in _unserved(host_config):
         if value:
             raise Unsupported(f"{name} is not supported yet")
     if host_config.userns_mode not in {"", "host"}:
@@ -44,9 +44,8 @@ def refuse_log_config(driver: str, options: dict[str, str]) -> None:
             raise InvalidParameter(f"unknown log opt '{option}' for {driver or 'json-file'} log driver")
 
 
-def _unserved(config: Config, host_config: HostConfig) -> tuple[tuple[str, object], ...]:
+def _unserved(host_config: HostConfig) -> tuple[tuple[str, object], ...]:
     return (
-        ("Healthcheck", config.healthcheck not in {None, Healthcheck(), Healthcheck(test=("NONE",))}),
         ("HostConfig.Links", host_config.links),
         ("HostConfig.Cgroup", host_config.cgroup),
         ("HostConfig.DeviceRequests", host_config.device_requests),

@@ -1,10 +1,9 @@
 """What the maker of a container should know although nothing is refused."""
 
 from wherry.model.container import Container
-from wherry.model.image import Image
 
 
-def warnings_of(container: Container, image: Image, *, lacking: tuple[str, ...]) -> tuple[str, ...]:
+def warnings_of(container: Container, *, lacking: tuple[str, ...]) -> tuple[str, ...]:
     """Warnings of the create answer, in dockerd's words where it has such a warning.
 
     `lacking` are the kernel's capabilities that the daemon itself does not have and so cannot give.
@@ -19,6 +18,4 @@ def warnings_of(container: Container, image: Image, *, lacking: tuple[str, ...])
         warnings.append(
             "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
         )
-    if image.config.healthcheck and image.config.healthcheck.test not in {None, ("NONE",)}:
-        warnings.append("The image's HEALTHCHECK is not run yet")
     return tuple(warnings)
