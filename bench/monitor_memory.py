@@ -58,7 +58,7 @@ async def measure(directory: Path) -> None:
         await asyncio.sleep(0.1)
     await asyncio.sleep(1.5)  # monitors give memory back after a second of quiet
     print(f"{'':24}{'proportional':>14}{'private':>10} KiB")
-    show("nursery", driver._nursery.pid)  # noqa: SLF001
+    show("nursery", driver._monitors.nursery.pid)  # noqa: SLF001
     for process in idle[:3]:
         show("monitor, idle", parent(process.pid))
     show(f"monitor, {BURST_LINES} lines", parent(burst.pid))

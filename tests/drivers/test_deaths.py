@@ -256,7 +256,7 @@ async def test_monitor_and_container_killed_together_leave_a_status(driver, boxe
 async def test_a_killed_nursery_is_replaced(driver, boxes):
     before = boxes.birth("sh", "-c", "read x; exit 8", open_stdin=True)
     process = await driver.start(before)
-    kill(driver._nursery.pid)
+    kill(driver._monitors.nursery.pid)
     after = boxes.birth("echo", "again")
     await (await driver.start(after)).wait()
     assert boxes.text(after.id) == "again\n"

@@ -38,7 +38,7 @@ def keeper_of(root):
 
 
 async def keeper_when_ready(driver, root):
-    await driver._keeper.give("nothing")
+    await driver._monitors.keeper.give("nothing")
     return keeper_of(root)
 
 
@@ -83,7 +83,7 @@ def exec_of(*args, terminal=False, session=None):
 
 
 async def kept(driver, container_id):
-    found = await driver._keeper.give(container_id)
+    found = await driver._monitors.keeper.give(container_id)
     for fd in found.fds:
         os.close(fd)
     return found.kept
@@ -181,7 +181,7 @@ async def test_terminals_outlive_monitor_and_nursery_and_daemon(boxes, tmp_path)
     other, second = session(stdin=True, stdout=True, framed=False)
     await process.exec(exec_of("sh", terminal=True, session=second))
     monitor, pid = monitor_pid(driver, birth.id), process.pid
-    kill(driver._nursery.pid)
+    kill(driver._monitors.nursery.pid)
     await driver.close()
     kill(monitor)
 
@@ -266,12 +266,12 @@ async def test_a_killed_keeper_is_replaced_and_told_all(driver, boxes, tmp_path)
     client, first = session(stdin=True, stdout=True, framed=False)
     birth = boxes.birth("sh", terminal=True, open_stdin=True, sessions=(first,))
     process = await driver.start(birth)
-    before, nursery = await keeper_when_ready(driver, tmp_path / "exec"), driver._nursery.pid
+    before, nursery = await keeper_when_ready(driver, tmp_path / "exec"), driver._monitors.nursery.pid
     kill(before)
     while not await kept(driver, birth.id):
         pass
     assert keeper_of(tmp_path / "exec") not in (None, before)
-    assert driver._nursery.pid != nursery
+    assert driver._monitors.nursery.pid != nursery
     kill(monitor_pid(driver, birth.id))
     client.sendall(b"echo $((40+2))\n")
     await asyncio.to_thread(hear, client, b"\r\n42\r\n")
@@ -298,7 +298,7 @@ async def test_nonsense_costs_only_the_connection_it_comes_on(driver, boxes, tmp
 async def test_it_tells_why_no_nursery_can_be_started(driver):
     null = os.open("/dev/null", os.O_RDWR)
     with pytest.raises(KeeperFailed, match="No such file"):
-        await driver._keeper.spawn(["/nonexistent"], (null, null))
+        await driver._monitors.keeper.spawn(["/nonexistent"], (null, null))
     os.close(null)
 
 
