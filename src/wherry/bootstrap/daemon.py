@@ -23,6 +23,7 @@ from wherry.bootstrap.logs import set_level
 from wherry.bootstrap.pidfile import holding
 from wherry.bootstrap.readiness import announce_ready, notify
 from wherry.engine.engine import Engine
+from wherry.engine.reload import tell_reload
 from wherry.linux import heap
 
 # dockerd too gives up on an orderly end when it is told for the third time.
@@ -132,4 +133,5 @@ def _apply(old: Options, new: Options, engine: Engine) -> None:
         shutdown_timeout_seconds=new.settings.shutdown_timeout_seconds,
     )
     set_level("debug" if new.settings.debug else new.serving.log_level)
+    tell_reload(engine)
     log.info("Reloaded configuration: %s", ", ".join(sorted(changed.intersection(RELOADABLE))) or "nothing new")

@@ -11,7 +11,8 @@ from wherry.drivers.native import NativeDriver
 from wherry.engine.engine import Engine
 from wherry.engine.life import close_engine, open_engine
 from wherry.engine.settings import BridgeSettings, Settings
-from wherry.events.bus import Bus
+from wherry.events.bus import HISTORY_MAX, Bus
+from wherry.events.journal import Journal
 from wherry.images.content import Content
 from wherry.images.library import Library, Limits
 from wherry.model.container import Container
@@ -48,9 +49,10 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
     _provide_directory(settings.exec_root, EXEC_ROOT_MODE)
     _provide_directory(settings.data_root / "containers", DATA_ROOT_MODE)
     ledger = Ledger(settings.data_root / "wherry.db")
+    journal = Journal(settings.data_root / "events.jsonl", events_max=HISTORY_MAX)
     try:
         async with asyncio.TaskGroup() as tasks:
-            house = _furnish(settings, ledger, tasks)
+            house = _furnish(settings, ledger, Bus(journal), tasks)
             await open_engine(house)
             try:
                 yield house
@@ -58,12 +60,12 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
                 await close_engine(house)
                 await house.library.close()
     finally:
+        journal.close()
         ledger.close()
 
 
-def _furnish(settings: Settings, ledger: Ledger, tasks: asyncio.TaskGroup) -> Engine:
+def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGroup) -> Engine:
     storage = _storage(settings)
-    bus = Bus()
     return Engine(
         settings=settings,
         ledger=ledger,

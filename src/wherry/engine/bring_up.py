@@ -16,6 +16,7 @@ from wherry.engine.log_plan import log_plan
 from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
 from wherry.engine.surroundings import look_around
+from wherry.engine.telling import tell_networks
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
@@ -99,6 +100,7 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
     live.process = None
     if container.attachment is not None:
         await engine.networks.leave(container.attachment)
+        tell_networks(engine, container, "disconnect")
     await release_volumes(engine, container)
 
 

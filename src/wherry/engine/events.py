@@ -7,8 +7,12 @@ from wherry.engine.engine import Engine
 from wherry.engine.request.filters import Filters
 from wherry.model.clock import NANOSECONDS, now_ns
 from wherry.model.event import Event
+from wherry.oci.reference import InvalidReference, parse_reference
 
-_ACTORS = ("container", "image", "network", "volume", "daemon", "plugin")
+# What a filter of these names says is looked for in any event, whatever its type (moby daemon/events/filter.go).
+_ACTORS = ("daemon", "container", "plugin", "volume", "network", "node", "service", "secret", "config")
+# Their actions go on after a colon, and so are found by how they begin.
+_LONG_ACTIONS = frozenset({"health_status", "exec_create", "exec_start"})
 
 
 async def subscribe(
@@ -38,27 +42,33 @@ async def subscribe(
 
 def _matches(wanted: Filters, event: Event) -> bool:
     return (
-        wanted.has("type", event.kind)
+        _action_matches(wanted, event.action)
+        and wanted.has("type", event.kind)
         and wanted.has("scope", event.scope)
-        and _action_matches(wanted, event.action)
-        and wanted.labels(event.attributes)
         and all(_actor_matches(wanted, kind, event) for kind in _ACTORS)
+        and _image_matches(wanted, event)
+        and wanted.labels(event.attributes)
     )
 
 
 def _action_matches(wanted: Filters, action: str) -> bool:
-    # `exec_create: sh -c …` is found by `exec_create` too.
-    return wanted.has_any("event", (action, action.partition(":")[0]))
+    if _LONG_ACTIONS.isdisjoint(wanted.values("event")):
+        return wanted.has("event", action)
+    return wanted.starts("event", action)
 
 
 def _actor_matches(wanted: Filters, kind: str, event: Event) -> bool:
-    """A filter by actor matches its id, a prefix of it, its name; for images also the image of a container."""
-    if kind not in wanted:
-        return True
-    about = event.attributes.get("name", "")
-    if event.kind == kind:
-        named = {event.actor_id, about, about.partition(":")[0]}
-        return any(value in named or event.actor_id.startswith(value) for value in wanted.values(kind))
-    if kind == "container" and event.kind == "network":
-        return any(event.attributes.get("container", "").startswith(value) for value in wanted.values(kind))
-    return kind == "image" and event.attributes.get("image", "") in wanted.values(kind)
+    return wanted.starts(kind, event.actor_id) or wanted.starts(kind, event.attributes.get("name", ""))
+
+
+def _image_matches(wanted: Filters, event: Event) -> bool:
+    """By the image's id or name, with its tag or without; of a container by that of its image."""
+    name = event.attributes.get("image" if event.kind == "container" else "name", "")
+    return wanted.has_any("image", (event.actor_id, name, _without_tag(event.actor_id), _without_tag(name)))
+
+
+def _without_tag(name: str) -> str:
+    try:
+        return parse_reference(name).familiar_name
+    except InvalidReference:
+        return name

@@ -8,7 +8,7 @@ from wherry.engine.containers import running
 from wherry.engine.engine import Engine, LiveExec
 from wherry.engine.exec_plan import exec_process, user_of
 from wherry.engine.exec_record import Exec, ExecRequest
-from wherry.engine.telling import tell
+from wherry.engine.telling import tell, tell_exec
 from wherry.model.container import Container
 from wherry.model.errors import Conflict, EngineError, InvalidParameter, NotFound
 from wherry.model.ids import new_id
@@ -30,7 +30,7 @@ async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
     exec_id = new_id()
     crash_point("exec.checked")
     engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=request))
-    tell(engine, container, f"exec_create: {' '.join(request.cmd)}", execID=exec_id)
+    tell_exec(engine, container, "exec_create", request.cmd, exec_id)
     return exec_id
 
 
@@ -126,7 +126,7 @@ async def _begin(
         terminal_size=terminal_size if any(terminal_size) else request.console_size or (0, 0),
     )
     # As dockerd: told of one that fails, too.
-    tell(engine, container, f"exec_start: {' '.join(request.cmd or ())}", execID=live.record.id)
+    tell_exec(engine, container, "exec_start", request.cmd or (), live.record.id)
     try:
         live.process = begun = await process.exec(birth)
         crash_point("exec.born")

@@ -61,11 +61,11 @@ async def _send(engine: Engine, container: Container, live: Live, number: int) -
     try:
         await live.process.signal(number)
         crash_point("kill.delivered")
+        tell(engine, container, "kill", signal=str(int(number)))
         if container.state.status is Status.PAUSED:
-            await _thaw(engine, container)
+            await _thaw(engine, container, silently=number == signal.SIGKILL)
     except ProcessGone:
         return
-    tell(engine, container, "kill", signal=str(int(number)))
 
 
 def _asks_for_end(container: Container, number: int) -> bool:
@@ -74,7 +74,7 @@ def _asks_for_end(container: Container, number: int) -> bool:
     return number == signal.SIGKILL or not own or parse_signal(own) == number or number == DEFAULT_STOP_SIGNAL
 
 
-async def _thaw(engine: Engine, container: Container) -> None:
+async def _thaw(engine: Engine, container: Container, *, silently: bool) -> None:
     live = engine.live_of(container.id)
     async with live.lock:
         current = engine.containers.get(container.id)
@@ -84,4 +84,5 @@ async def _thaw(engine: Engine, container: Container) -> None:
         crash_point("kill.thawed")
         thawed = after(Status.PAUSED, Happening.UNPAUSE)
         await engine.change(container.id, lambda now: replace(now, state=replace(now.state, status=thawed)))
-    tell(engine, container, "unpause")
+    if not silently:  # what is killed does not run again
+        tell(engine, container, "unpause")

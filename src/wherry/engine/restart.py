@@ -31,5 +31,6 @@ async def _halt_and_keep(engine: Engine, container: Container, number: int, time
         await halt(engine, container, number, timeout_seconds=timeout_seconds)
         if live.supervisor is not None:
             await asyncio.wait([live.supervisor])
+        tell(engine, container, "stop")
     finally:
         live.keep = False

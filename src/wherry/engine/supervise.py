@@ -78,6 +78,8 @@ async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
         old = engine.containers.get(container_id)
         assert old is not None, "a container is removed only after its end was recorded"
         crash_point("end.known")
+        if status.oom_killed:
+            tell(engine, old, "oom")
         await take_down(engine, old, live)
         crash_point("end.taken-down")
         happening = Happening.AWAIT_RESTART if _will_restart(old, live, status) else Happening.DIE
@@ -107,9 +109,6 @@ async def _record_end(
 
 def _tell_end(engine: Engine, old: Container, container: Container, status: ExitStatus) -> None:
     ran_ns = max(0, status.finished_ns - old.state.started_ns)
-    if status.oom_killed:
-        tell(engine, container, "oom")
-    tell_networks(engine, old, "disconnect")
     tell(engine, container, "die", exitCode=str(status.code), execDuration=str(ran_ns // NANOSECONDS))
 
 

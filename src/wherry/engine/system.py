@@ -76,7 +76,7 @@ def architecture() -> str:
 
 def _identity(engine: Engine) -> dict[str, Any]:
     return {
-        "ID": _daemon_id(engine.settings.data_root),
+        "ID": daemon_id(engine.settings.data_root),
         "Name": socket.gethostname(),
         "ServerVersion": DOCKER_VERSION,
         "ProductLicense": "Apache-2.0",
@@ -227,7 +227,7 @@ def _os_release() -> dict[str, str]:
 
 
 @cache
-def _daemon_id(data_root: Path) -> str:
+def daemon_id(data_root: Path) -> str:
     """The daemon's id, made once for a data root, where dockerd keeps an `engine-id` as well."""
     path = data_root / "engine-id"
     if not path.exists():

@@ -1,5 +1,7 @@
 """Events, with the attributes that dockerd gives them."""
 
+from collections.abc import Sequence
+
 from wherry.engine.engine import Engine
 from wherry.model.clock import now_ns
 from wherry.model.container import Container
@@ -28,9 +30,20 @@ def tell_image(engine: Engine, action: str, image_id: str, name: str) -> None:
     _publish(engine, "image", action, image_id, {"name": name})
 
 
+def tell_exec(engine: Engine, container: Container, action: str, command: Sequence[str], exec_id: str) -> None:
+    """Publish an event about an exec; dockerd joins its program and its arguments, of which there may be none."""
+    program, *arguments = command or ("",)
+    tell(engine, container, f"{action}: {program} {' '.join(arguments)}", execID=exec_id)
+
+
 def tell_volume(engine: Engine, action: str, name: str, **attributes: str) -> None:
     """Publish an event about a volume."""
     _publish(engine, "volume", action, name, attributes)
+
+
+def tell_daemon(engine: Engine, action: str, daemon_id: str, attributes: dict[str, str]) -> None:
+    """Publish an event about the daemon itself."""
+    _publish(engine, "daemon", action, daemon_id, attributes)
 
 
 def _publish(engine: Engine, kind: str, action: str, actor_id: str, attributes: dict[str, str]) -> None:

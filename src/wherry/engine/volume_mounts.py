@@ -60,11 +60,18 @@ async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitS
 
 async def hold_volumes(engine: Engine, container: Container, undo: AsyncExitStack) -> None:
     """Have the container's volumes mounted while it runs; let go again when `undo` is. Raises NotFound, EngineError."""
-    for name in volume_names(container):
+    for name, point in _volumes(container).items():
         await engine.volumes.acquire(name, container.id)
         undo.push_async_callback(engine.volumes.release, name, container.id)
         crash_point("start.volume-held")
-        tell_volume(engine, "mount", name, container=container.id)
+        attributes = {
+            "container": container.id,
+            "destination": point.destination,
+            "driver": point.driver,
+            "propagation": point.propagation,
+            "read/write": str(point.writable).lower(),
+        }
+        tell_volume(engine, "mount", name, **attributes)
 
 
 async def hold_again(engine: Engine, container: Container) -> None:
@@ -76,18 +83,27 @@ async def hold_again(engine: Engine, container: Container) -> None:
 
 async def release_volumes(engine: Engine, container: Container) -> None:
     """The container has ended. A volume that is gone by force is fine."""
-    for name in volume_names(container):
+    for name, point in _volumes(container).items():
         try:
             await engine.volumes.release(name, container.id)
         except NotFound:
             continue
         crash_point("end.volume-released")
-        tell_volume(engine, "unmount", name, container=container.id)
+        tell_volume(engine, "unmount", name, container=container.id, driver=point.driver)
 
 
 def volume_names(container: Container) -> list[str]:
     """The volumes of a container, each once."""
-    return list(dict.fromkeys(point.name for point in container.mounts if point.kind == "volume"))
+    return list(_volumes(container))
+
+
+def _volumes(container: Container) -> dict[str, MountPoint]:
+    """Each volume with the first place it is mounted on."""
+    found: dict[str, MountPoint] = {}
+    for point in container.mounts:
+        if point.kind == "volume":
+            found.setdefault(point.name, point)
+    return found
 
 
 async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack, records: list[Staged]) -> MountPoint:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
+from wherry.events.journal import Journal
 from wherry.model.event import Event
 
 # dockerd remembers 256 and gives a subscriber room for 1024 (moby daemon/events/events.go).
@@ -17,9 +18,10 @@ Wanted = Callable[[Event], bool]
 class Bus:
     """Publishes events. Used from the event loop's thread only."""
 
-    def __init__(self) -> None:
-        """A bus that has seen nothing."""
-        self._history: deque[Event] = deque(maxlen=HISTORY_MAX)
+    def __init__(self, journal: Journal | None = None) -> None:
+        """A bus that has seen what the journal has, and writes what it sees there; without one it forgets."""
+        self._journal = journal
+        self._history: deque[Event] = deque(journal.read() if journal else (), maxlen=HISTORY_MAX)
         self._subscribers: set[Subscription] = set()
 
     @property
@@ -30,6 +32,8 @@ class Bus:
     def publish(self, event: Event) -> None:
         """Tell everybody. A subscriber that does not read loses its subscription, never the publisher's time."""
         self._history.append(event)
+        if self._journal is not None:
+            self._journal.append(event, self._history)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)
 

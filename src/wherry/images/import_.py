@@ -61,6 +61,8 @@ async def import_image(
         image = await create(library, draft, names=() if name is None else (name,))
     crash_point("import.registered")
     report(Progress(status=image.id))
+    if name is not None:
+        library.announce("tag", image.id, name.familiar, image)
     library.announce("import", image.id, image.id, image)
     return image
 
