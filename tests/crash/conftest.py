@@ -262,6 +262,21 @@ def bridge():
     run(["nft", "delete", "table", "inet", f"wherry-{BRIDGE}"], capture_output=True)
 
 
+@pytest.fixture
+def make_daemon(bridge):
+    """A daemon of one's own in a directory, not started; it is killed with what runs under it when the test ends."""
+    made = []
+
+    def make(root):
+        made.append(Daemon(root, bridge))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        if daemon.process and daemon.process.poll() is None:
+            daemon.kill()
+
+
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory, rootfs, bridge):
     """A running daemon with one image, busybox, which a test leaves running and empty."""

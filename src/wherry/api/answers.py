@@ -1,7 +1,9 @@
 """Answers: JSON, nothing, errors, and streams that grow while the client reads."""
 
+import errno
 import json
 import logging
+import os
 import re
 from collections.abc import AsyncIterable
 from typing import Any
@@ -17,6 +19,8 @@ from wherry.model.errors import EngineError, NotModified
 log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "internal error; the daemon's log has the details"
+# Faults of the disk are the user's to mend, so he is told of them, as by dockerd.
+FAULTS_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 JSON_TYPE = "application/json"
 
 # Go's encoder writes these as escapes, because JSON may end up inside HTML.
@@ -99,10 +103,18 @@ async def _lines(values: AsyncIterable[Wire]) -> AsyncIterable[bytes]:
             yield encode(value)
     except EngineError as error:
         yield encode(error_line(str(error)))
-    except Exception:
+    except Exception as error:
         # The status is long sent: the client learns of it by a last line, the log by its stack.
         log.exception("A stream ended in an error")
-        yield encode(error_line(INTERNAL_ERROR))
+        yield encode(error_line(words_for(error)))
+
+
+def words_for(error: Exception) -> str:
+    """What a client reads of an error that no verb foresaw: of a fault of the disk what it is, of others nothing."""
+    if isinstance(error, OSError) and error.errno in FAULTS_OF_DISKS:
+        fault = os.strerror(error.errno).lower()
+        return f"write {error.filename}: {fault}" if error.filename else fault
+    return INTERNAL_ERROR
 
 
 def error_line(message: str) -> dict[str, Any]:

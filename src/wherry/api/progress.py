@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp.web import StreamResponse
 
-from wherry.api.answers import INTERNAL_ERROR, Wire, error_line, send_lines
+from wherry.api.answers import Wire, error_line, send_lines, words_for
 from wherry.api.routing import Call
 from wherry.images.progress import Progress, Report, as_message
 from wherry.model.errors import EngineError
@@ -50,10 +50,10 @@ async def _lines(
         await task
     except EngineError as error:
         yield error_line(str(error))
-    except Exception:
+    except Exception as error:
         # The status is long sent: the client learns of it by a last line, the log by its stack.
         log.exception("Work on an image failed")
-        yield error_line(INTERNAL_ERROR)
+        yield error_line(words_for(error))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.web import BaseRequest, StreamResponse
 
-from wherry.api.answers import COMMON_HEADERS, INTERNAL_ERROR, answer, nothing, refusal
+from wherry.api.answers import COMMON_HEADERS, answer, nothing, refusal, words_for
 from wherry.api.connection import Connections
 from wherry.api.forms import Form
 from wherry.api.quiet import Quiet
@@ -104,10 +104,10 @@ class Server:
             return refusal(error)
         except ConnectionError:
             raise
-        except Exception:
+        except Exception as error:
             # Whatever a handler did wrong is one request's fault, never the daemon's end.
             log.exception("%s %s failed", request.method, request.raw_path)
-            return answer({"message": INTERNAL_ERROR}, status=500)
+            return answer({"message": words_for(error)}, status=500)
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         check(request)

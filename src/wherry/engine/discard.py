@@ -51,7 +51,7 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
 
 
 async def erase(engine: Engine, container: Container, *, volumes: bool) -> None:
-    """Remove a container's record, then all that it had. Raises EngineError, sqlite3.Error when the record stays."""
+    """Remove a container's record, then all that it had. Raises EngineError, OSError when the record stays."""
     doomed = await doom_anonymous(engine, container) if volumes else []
     crash_point("remove.volumes-doomed")
     records = [each.record for each in doomed]

@@ -1,10 +1,13 @@
 """One SQLite file, one writer thread: changes are queued, grouped into a transaction, durable when awaited.
 
 On disk: `wherry.db` (WAL, synchronous FULL). Each shelf is a STRICT table `name(key TEXT PRIMARY KEY, body BLOB)`
-whose body is the record as JSON; `PRAGMA user_version` is the format's version (see `upgrades`).
+whose body is the record as JSON; `PRAGMA user_version` is the format's version (see `upgrades`). Beside it lies
+`reserve/`, room that a full disk gets back.
 """
 
 import asyncio
+import errno
+import os
 import queue
 import sqlite3
 import threading
@@ -13,9 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wherry.crashpoints import crash_point
+from wherry.records.reserve import Reserve
 from wherry.records.upgrades import upgrade
 
 CHANGES_PER_COMMIT_MAX = 512
+# The faults of a disk among SQLite's result codes (sqlite.org/rescode.html), as the system's own errors.
+_FAULTS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_CANTOPEN: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +73,12 @@ class Ledger:
     """The database. Reading happens once, at the start; afterwards shelves answer from memory."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises sqlite3.DatabaseError, and UnknownFormat for a newer daemon's file."""
+        """Open or make the file. Raises OSError, sqlite3.DatabaseError, and UnknownFormat for a newer daemon's file."""
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._connection = _connect(path)
-        upgrade(self._connection)
+        self._reserve = Reserve(path.parent / "reserve")
+        self._connection = self._open()
+        self._reserve.keep()
         self._writer = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._writer.start()
 
@@ -78,7 +90,7 @@ class Ledger:
     def submit(self, *changes: Change) -> "asyncio.Future[None]":
         """All changes or none, after those submitted before; durable when the future is done.
 
-        The future raises sqlite3.Error, for a full disk for example, and may be left alone.
+        The future raises OSError for a fault of the disk, else sqlite3.Error; it may be left alone.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -87,7 +99,7 @@ class Ledger:
         return done
 
     async def commit(self, *changes: Change) -> None:
-        """All changes or none; durable on return. Raises sqlite3.Error, for a full disk for example."""
+        """All changes or none; durable on return. Raises OSError for a fault of the disk, sqlite3.Error."""
         # A caller that is cancelled gives up waiting; the change itself is not taken back.
         await asyncio.shield(self.submit(*changes))
 
@@ -96,6 +108,14 @@ class Ledger:
         self._jobs.put(None)
         self._writer.join()
         self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return _connect(self._path)
+        except sqlite3.OperationalError as error:
+            if not self._reserve.spend():
+                raise _told(error, self._path) from error
+            return _connect(self._path)
 
     def _write_all(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -127,12 +147,19 @@ class Ledger:
         else:
             for job in jobs:
                 job.settle(None)
+            if self._reserve.is_spent:
+                self._reserve.keep()
 
     def _write_alone(self, job: _Job) -> None:
         try:
-            self._transact(job.changes)
+            try:
+                self._transact(job.changes)
+            except sqlite3.OperationalError:
+                if not self._reserve.spend():
+                    raise
+                self._transact(job.changes)
         except sqlite3.Error as error:
-            job.settle(error)
+            job.settle(_told(error, self._path))
         else:
             job.settle(None)
 
@@ -163,9 +190,16 @@ def _look_at(done: "asyncio.Future[None]") -> None:
         done.exception()
 
 
+def _told(error: sqlite3.Error, path: Path) -> Exception:
+    """A fault of the disk as the system's own error."""
+    number = _FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return error if number is None else OSError(number, os.strerror(number), str(path))
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=5000")
+    upgrade(connection)
     return connection

@@ -46,7 +46,7 @@ class Shelf(Generic[T]):
         return list(self._records)
 
     async def put(self, key: str, record: T) -> None:
-        """Write a record; durable on return. Raises sqlite3.Error and leaves the old one."""
+        """Write a record; durable on return. Raises OSError, sqlite3.Error and leaves the old one."""
         await self.commit(self.stage(key, record))
 
     def hold(self, key: str, record: T) -> None:
@@ -59,7 +59,7 @@ class Shelf(Generic[T]):
     def foretell(self, key: str, record: T) -> "asyncio.Future[None]":
         """Write what will be true soon, and is held or put then. Whatever is written in between writes over it.
 
-        The future is done when it is durable and raises sqlite3.Error.
+        The future is done when it is durable and raises OSError, sqlite3.Error.
         """
         return self._ledger.submit(Put(self._table, key, msgspec.json.encode(record)))
 
@@ -70,7 +70,7 @@ class Shelf(Generic[T]):
         return record
 
     async def remove(self, key: str) -> None:
-        """Remove a record; a missing one is fine. Raises sqlite3.Error and keeps it."""
+        """Remove a record; a missing one is fine. Raises OSError, sqlite3.Error and keeps it."""
         await self.commit(self.stage_removal(key))
 
     def stage(self, key: str, record: T) -> Staged:
@@ -87,7 +87,7 @@ class Shelf(Generic[T]):
         return Staged(Remove(self._table, key), lambda: self._put_back(key, record=None, old=old))
 
     async def commit(self, *staged: Staged) -> None:
-        """Make changes of any shelves durable, all or none. Raises sqlite3.Error and takes all of them back."""
+        """Make changes of any shelves durable, all or none. Raises OSError, sqlite3.Error and takes them back."""
         try:
             await self._ledger.commit(*(each.change for each in staged))
         except Exception:

@@ -1,13 +1,15 @@
 """The default volume driver: directories under `DATA_ROOT/volumes`, or what their options mount there.
 
-On disk: `<root>/<name>/_data` (0755) in `<root>/<name>` (0701) in `<root>` (0701), as dockerd. An empty file
-`<root>/<name>/unsure` says that the volume counts only if a record knows it: it is being made or removed.
-`<root>/.removed-<random>` is one on its way to be deleted.
+On disk: `<root>/<name>/_data` (0755) in `<root>/<name>` (0701) in `<root>` (0701), as dockerd. The sticky
+bit on `<root>/<name>` says that the volume counts only if a record knows it: it is being made or removed. It is a bit
+and no file, because a full disk must not keep a volume from being removed. `<root>/.removed-<random>` is one on its
+way to be deleted.
 """
 
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +25,6 @@ from wherry.volumes.mounting import check_options, is_mounted, mount_volume, nee
 _ROOT_MODE = 0o701
 _DATA_MODE = 0o755
 _NAME_MAX = 255  # of a directory entry
-_UNSURE = "unsure"
 _CHARACTERS = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _NAME = re.compile(_CHARACTERS + "+")
 
@@ -69,7 +70,7 @@ class Local:
         crash_point("volume.place-made")
         data = place / "_data"
         if not data.is_dir():
-            (place / _UNSURE).touch(0o600)
+            _mark(place, unsure=True)
             crash_point("volume.marked")
             data.mkdir(mode=_DATA_MODE)
             data.chmod(_DATA_MODE)
@@ -80,7 +81,7 @@ class Local:
     def confirm(self, name: str) -> None:
         """See VolumeDriver."""
         # Should a power cut bring the mark back, the record is there all the same.
-        (self._root / name / _UNSURE).unlink(missing_ok=True)
+        _mark(self._root / name, unsure=False)
 
     def recover(self, known: Mapping[str, Mapping[str, str]]) -> list[str]:
         """See VolumeDriver."""
@@ -89,7 +90,7 @@ class Local:
             if place.name in known:
                 self.confirm(place.name)
                 self._unmount_unheld(place.name, known[place.name])
-            elif (place / _UNSURE).exists() or _is_empty(place):
+            elif place.stat().st_mode & stat.S_ISVTX or _is_empty(place):
                 self.remove(place.name)
                 removed.append(place.name)
         self.purge()
@@ -101,7 +102,7 @@ class Local:
             self._unmount(name)
         place = self._root / name
         if place.exists():
-            (place / _UNSURE).touch(0o600)
+            _mark(place, unsure=True)
             _sync_directory(place)
 
     def mountpoint(self, name: str) -> str:
@@ -192,6 +193,13 @@ class Local:
 def _is_empty(place: Path) -> bool:
     """A crash came right after the directory was made."""
     return place.is_dir() and not any(place.iterdir())
+
+
+def _mark(place: Path, *, unsure: bool) -> None:
+    """Raises OSError; a place that is gone is fine."""
+    with suppress(FileNotFoundError):
+        mode = stat.S_IMODE(place.stat().st_mode)
+        place.chmod(mode | stat.S_ISVTX if unsure else mode & ~stat.S_ISVTX)
 
 
 def _sync_directory(path: Path) -> None:
