@@ -70,6 +70,10 @@ class Server:
         create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
         self._listeners.append(await create(self._connections, sock=listener, backlog=BACKLOG))
 
+    async def adopt(self, connection: socket.socket) -> None:
+        """Serve a connection that was made elsewhere, such as one end of a pair; it is the server's from now on."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._connections, sock=connection)
+
     async def close(self) -> None:
         """Accept no more, end streams, let verbs finish."""
         for listener in self._listeners:

@@ -69,6 +69,10 @@ class AsyncWire:
         self._check()
         self._wire.half_close()
 
+    def hang_up(self) -> None:
+        """End both directions."""
+        self._wire.hang_up()
+
     def close(self) -> None:
         """Give the descriptor back; who waits here gets a ConnectionAbortedError."""
         if self._is_closed:

@@ -6,6 +6,7 @@ import os
 from wherry.linux.libc import declare, failure
 
 CLONE_NEWTIME = 0x80
+CLONE_FS = 0x200
 CLONE_NEWNS = 0x20000
 CLONE_NEWCGROUP = 0x2000000
 CLONE_NEWUTS = 0x4000000

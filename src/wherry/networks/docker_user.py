@@ -27,6 +27,13 @@ def accept(nftables: Nftables, bridge: str) -> None:
                 _log.warning("dockerd's firewall drops what bridge %s forwards: %s", bridge, added.stderr.strip())
 
 
+def withdraw(nftables: Nftables, bridge: str) -> None:
+    """Take those rules away again; those that are not there are fine."""
+    if _has_docker_user(nftables):
+        for rule in _rules(bridge):
+            _iptables("-D", CHAIN, *rule)
+
+
 def is_forwarding_blocked(nftables: Nftables) -> bool:
     """Whether somebody else's table drops by policy what is forwarded, and has no DOCKER-USER to ask."""
     try:

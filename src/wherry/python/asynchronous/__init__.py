@@ -1,0 +1,1 @@
+"""The library for asyncio. Its twin `blocking` is made from it by scripts/twins: change this one, run that."""

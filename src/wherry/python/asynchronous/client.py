@@ -1,0 +1,109 @@
+"""The front of the library: an engine, wherever it is."""
+
+from datetime import datetime
+from types import TracebackType
+from typing import Self, Unpack
+
+from wherry.client import system
+from wherry.python.asynchronous.api import api_at
+from wherry.python.asynchronous.container import Container
+from wherry.python.asynchronous.containers import Containers
+from wherry.python.asynchronous.images import Images
+from wherry.python.asynchronous.networks import Networks
+from wherry.python.asynchronous.streams import RecordStream
+from wherry.python.asynchronous.volumes import Volumes
+from wherry.python.filters import Filters, filters_of
+from wherry.python.options import Command, RunOptions
+from wherry.python.outcome import Completed
+from wherry.python.quantities import moment_of
+from wherry.python.records.record import read
+from wherry.python.records.system import DiskUsage, Event, SystemInfo, VersionInfo
+from wherry.python.where import SECONDS, Place, place_of
+
+
+class Client:
+    """An engine that is spoken to by its API. Use it as a context manager, or `close` it.
+
+    `containers`, `images`, `volumes` and `networks` are what it has; `run` and `call` are those of `containers`.
+    """
+
+    def __init__(self, place: Place, *, timeout: float | None = SECONDS, version: str | None = None) -> None:
+        """Nothing is asked yet; `connect` is what makes one from a URL."""
+        self._api = api_at(place, seconds=timeout, version=version)
+        self.containers = Containers(self._api, Images(self._api))
+        self.images = Images(self._api)
+        self.volumes = Volumes(self._api)
+        self.networks = Networks(self._api)
+
+    @property
+    def url(self) -> str:
+        """Where the engine is, such as `unix:///run/wherry.sock`."""
+        return self._api.client.address.text
+
+    async def run(self, image: str, command: Command = (), **options: Unpack[RunOptions]) -> Container:
+        """See Containers.run."""
+        return await self.containers.run(image, command, **options)
+
+    async def call(
+        self,
+        image: str,
+        command: Command = (),
+        *,
+        input: bytes | None = None,  # noqa: A002 - as subprocess.run has it
+        check: bool = True,
+        timeout: float | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Completed:
+        """See Containers.call."""
+        return await self.containers.call(image, command, input=input, check=check, timeout=timeout, **options)
+
+    async def ping(self) -> None:
+        """Return when it answers. Raises Unreachable."""
+        await (await self._api.stream(system.ping(), seconds=self._api.seconds)).read()
+
+    async def version(self) -> VersionInfo:
+        """Versions of the engine."""
+        return read(VersionInfo, await self._api.ask(system.version()))
+
+    async def info(self) -> SystemInfo:
+        """Its state and abilities."""
+        return read(SystemInfo, await self._api.ask(system.info()))
+
+    async def df(self) -> DiskUsage:
+        """What takes how much of its disk."""
+        return read(DiskUsage, await self._api.ask_patiently(system.disk_usage()))
+
+    async def events(
+        self,
+        *,
+        since: datetime | float | str | None = None,
+        until: datetime | float | str | None = None,
+        filters: Filters | None = None,
+    ) -> RecordStream[Event]:
+        """What happens from now on, or from `since`; without `until` it goes on until it is closed."""
+        call = system.events(since=moment_of(since), until=moment_of(until), wanted=filters_of(filters))
+        return RecordStream(await self._api.stream(call), lambda value: read(Event, value))
+
+    async def close(self) -> None:
+        """Give up idle connections; it can still be used."""
+        await self._api.close()
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+
+def connect(url: str | None = None, *, timeout: float | None = SECONDS, version: str | None = None) -> Client:
+    """A client of the engine at `url`: unix://, tcp:// or ssh://.
+
+    None means WHERRY_HOST, DOCKER_HOST or Wherry's own socket; TLS is as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say.
+    `timeout` is how long the engine may be silent in an ordinary call, in seconds. `version` fixes the API's version,
+    None negotiates it. Nothing is asked yet, so it raises nothing but BadAddress.
+    """
+    return Client(place_of(url), timeout=timeout, version=version)

@@ -1,0 +1,47 @@
+"""What an engine in this process is to be like, as a value."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Its state is in `root`, which is removed at the end if `is_temporary`. With `keep` its containers outlive it."""
+
+    root: Path
+    bridge: str
+    is_temporary: bool = False
+    keep: bool = False
+    insecure_registries: tuple[str, ...] = ()
+    registry_mirrors: tuple[str, ...] = ()
+
+
+def plan_of(
+    root: str | Path | None,
+    *,
+    keep: bool,
+    bridge: str = "",
+    insecure_registries: Sequence[str] = (),
+    registry_mirrors: Sequence[str] = (),
+) -> Plan:
+    """The plan for a root, or for a fresh temporary one. Raises ValueError for a temporary one to be kept."""
+    if root is None and keep:
+        raise ValueError("what is to outlive the engine needs a root that does: say root=…")
+    place = Path(tempfile.mkdtemp(prefix="wherry-")) if root is None else Path(root).absolute()
+    return Plan(
+        root=place,
+        bridge=bridge or bridge_of(place),
+        is_temporary=root is None,
+        keep=keep,
+        insecure_registries=tuple(insecure_registries),
+        registry_mirrors=tuple(registry_mirrors),
+    )
+
+
+def bridge_of(root: Path) -> str:
+    """A name for a bridge of its own, the same for the same root, no longer than a link's may be."""
+    return f"wherry-{sha256(os.fsencode(root)).hexdigest()[:8]}"
