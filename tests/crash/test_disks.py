@@ -38,9 +38,11 @@ class Disk:
 
     def mount(self):
         subprocess.run(["mount", "-o", "loop,errors=remount-ro", self.file, self.place], check=True)
+        self.device = os.stat(self.place).st_dev
 
-    def unmount(self):
-        subprocess.run(["umount", self.place], check=True)
+    def is_attached(self):
+        """Whether it is mounted anywhere, if only in the namespace of somebody who is about to end."""
+        return str(self.file) in subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
 
     def fill(self):
         """Until not a byte more can be written."""
@@ -60,8 +62,7 @@ class Disk:
 
     def spoil(self):
         """Make the kernel find an error in it: it is read-only from now on."""
-        device = os.stat(self.place).st_dev
-        name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+        name = Path(f"/sys/dev/block/{os.major(self.device)}:{os.minor(self.device)}").resolve().name
         Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1")
 
     def cut_power(self):
@@ -220,7 +221,8 @@ def work(daemon, archive, known, number):
 def repair(disk):
     """Power took the processes along too; mount it again as after a reboot, when the journal is played."""
     deadline = time.monotonic() + 30
-    while subprocess.run(["umount", disk.place], capture_output=True).returncode:
+    while disk.is_attached():
+        subprocess.run(["umount", disk.place], capture_output=True)
         assert time.monotonic() < deadline, f"somebody holds the disk: {list(holders(disk))}"
         for pid in holders(disk):
             with contextlib.suppress(ProcessLookupError):
@@ -231,8 +233,7 @@ def repair(disk):
 
 def holders(disk):
     """Monitors and containers with a file of the disk open, or with it among their mounts."""
-    device = os.stat(disk.place).st_dev
-    number = f" {os.major(device)}:{os.minor(device)} "
+    number = f" {os.major(disk.device)}:{os.minor(disk.device)} "
     for process in Path("/proc").glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue

@@ -281,6 +281,30 @@ class Health(Scenario):
 
 
 @scenario
+class Links(Scenario):
+    """The target of a link starts with another address, and the link is removed."""
+
+    def prepare(self):
+        self.daemon.run(name="db")
+        self.daemon.run(name="cc", Links=["db:alias", "db:other"])
+        self.daemon.do("POST", "/containers/db/stop?t=0")
+
+    def act(self):
+        self.daemon.do("POST", "/containers/db/start")
+        self.daemon.do("DELETE", "/containers/cc/alias?link=1")
+
+    def check(self):
+        found = self.daemon.inspect("cc")
+        hosts = Path(found["HostsPath"]).read_text()
+        address = self.daemon.inspect("db")["NetworkSettings"]["IPAddress"]
+        assert f"{address}\tother" in hosts
+        if "/db:/cc/alias" in found["HostConfig"]["Links"]:
+            assert f"{address}\talias" in hosts
+        assert self.startable() == "running"
+        self.startable("db")
+
+
+@scenario
 class Rename(Scenario):
     def prepare(self):
         self.daemon.create()

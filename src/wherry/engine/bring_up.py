@@ -12,6 +12,7 @@ from wherry.drivers.driver import Birth, Process, StartFailed
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
 from wherry.engine.joining import Joined, join
+from wherry.engine.links import announce_address, check_links
 from wherry.engine.log_plan import log_plan
 from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
@@ -44,6 +45,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     Raises EngineError with dockerd's words; nothing is left behind then.
     """
     running = after(container.state.status, Happening.START)
+    check_links(engine, container)
     await live.forgotten()
     async with AsyncExitStack() as undo:
         joined = await join(engine, container)
@@ -69,6 +71,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         container = await _record_birth(engine, container, expected, process)
         undo.pop_all()
     crash_point("start.recorded")
+    await announce_address(engine, container)
     return container
 
 

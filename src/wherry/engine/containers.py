@@ -10,7 +10,7 @@ def find(engine: Engine, name: str) -> Container:
     """By full id, then by name, then by a prefix of an id that only one has. Raises NotFound, InvalidParameter."""
     if not name:
         raise InvalidParameter("No container name or ID supplied")
-    exact = engine.containers.get(name) or by_name(engine, name.removeprefix("/"))
+    exact = engine.containers.get(name) or by_name(engine, name.removeprefix("/")) or _by_link(engine, name)
     if exact is not None:
         return exact
     matching = [one for one in engine.containers.values() if one.id.startswith(name)]
@@ -24,6 +24,14 @@ def find(engine: Engine, name: str) -> Container:
 def by_name(engine: Engine, name: str) -> Container | None:
     """The container of that name, without a leading slash."""
     return next((one for one in engine.containers.values() if one.name == name), None)
+
+
+def _by_link(engine: Engine, name: str) -> Container | None:
+    """The container that another is linked to, by `OTHER/ALIAS`."""
+    parent_name, _, alias = name.removeprefix("/").partition("/")
+    parent = by_name(engine, parent_name) if alias else None
+    targets = (link.target_id for link in parent.links if link.alias == alias) if parent else ()
+    return engine.containers.get(next(iter(targets), ""))
 
 
 def running(engine: Engine, name: str) -> Container:

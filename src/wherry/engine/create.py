@@ -16,6 +16,7 @@ from wherry.engine.daemon_defaults import defaults_of
 from wherry.engine.defaults.capabilities import lacking
 from wherry.engine.engine import Engine
 from wherry.engine.images import find_image
+from wherry.engine.links import resolve_links
 from wherry.engine.names import reserve
 from wherry.engine.plan.namespaces import CONTAINER
 from wherry.engine.request.check import check, check_endpoints
@@ -56,6 +57,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     _check(engine, request)
     image = find_image(engine, request.image, platform=platform)
     container = _record(engine, container_id, request, image)
+    container = replace(container, links=resolve_links(engine, container.host_config))
     verify(container, directory=engine.directory(container_id))
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved, _making(engine, container_id):

@@ -6,6 +6,7 @@ from pathlib import Path
 from wherry.crashpoints import crash_point
 from wherry.engine.engine import Engine
 from wherry.engine.joining import Joined, namespace_owner
+from wherry.engine.links import hosts_of
 from wherry.model.container import Container
 from wherry.networks.files import (
     HOST_RESOLV_CONF,
@@ -65,6 +66,7 @@ def _hosts(engine: Engine, container: Container, joined: Joined) -> str:
         hostname=container.config.hostname,
         domainname=container.config.domainname,
         extra_hosts=extra,
+        linked=hosts_of(engine, container),
         host_gateway=gateway,
     )
 

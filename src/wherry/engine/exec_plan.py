@@ -3,9 +3,12 @@
 import asyncio
 import os
 
+from msgspec.structs import replace
+
 from wherry.engine.defaults.capabilities import available, capability_sets
 from wherry.engine.engine import Engine
 from wherry.engine.exec_record import ExecRequest
+from wherry.engine.links import environment_of
 from wherry.engine.plan.process import environment, rlimits, with_home
 from wherry.engine.plan.security import security_options
 from wherry.engine.surroundings import capability_names
@@ -20,6 +23,7 @@ async def exec_process(engine: Engine, container: Container, request: ExecReques
     """Resolve the user in the running container, and put the process together. Raises InvalidParameter, Conflict."""
     user = await user_of(container, request)
     config, host_config = container.config, container.host_config
+    config = replace(config, env=(*environment_of(engine, container), *(config.env or ())))
     names = available() if request.privileged else capability_names(host_config)
     options = security_options(host_config, no_new_privileges=engine.settings.no_new_privileges)
     return Process(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
+from wherry.engine.links import links_shown
 from wherry.engine.log_plan import log_path
 from wherry.engine.sizes import Sizes, sizes_of
 from wherry.model.container import Container
@@ -25,6 +26,7 @@ class Inspection:
     graph_driver: str
     graph_data: dict[str, str]
     sizes: Sizes | None = None
+    links: tuple[str, ...] = ()
 
 
 async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspection:
@@ -45,4 +47,5 @@ async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspectio
         graph_driver=engine.storage.name,
         graph_data=engine.storage.describe(container.id) if has_snapshot else {},
         sizes=await sizes_of(engine, container) if size else None,
+        links=links_shown(engine, container),
     )

@@ -13,6 +13,7 @@ from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
+from wherry.engine.links import announce_addresses
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.volume_mounts import hold_again
@@ -91,6 +92,7 @@ async def open_engine(engine: Engine) -> None:
     # Those that run first: what they hold is not let go of for the sake of those that ended.
     for finding in sorted(findings, key=lambda finding: not isinstance(finding, Goes)):
         await _converge(engine, finding)
+    await announce_addresses(engine)
     crash_point("open.converged")
     await _sweep(engine)
     crash_point("open.swept")

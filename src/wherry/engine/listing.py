@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from wherry.engine.engine import Engine
+from wherry.engine.links import link_names
 from wherry.engine.list_match import ACCEPTED, matcher
 from wherry.engine.request.filters import Filters
 from wherry.engine.sizes import Sizes, sizes_of
@@ -23,10 +24,11 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A container of the list; `sizes` only when asked for."""
+    """A container of the list; `sizes` only when asked for; names that links give it, such as `/me/db`."""
 
     container: Container
     sizes: Sizes | None = None
+    link_names: tuple[str, ...] = ()
 
 
 async def list_containers(engine: Engine, query: ListQuery) -> list[Summary]:
@@ -38,10 +40,14 @@ async def list_containers(engine: Engine, query: ListQuery) -> list[Summary]:
     chosen = [one for one in newest if (everything or _shows(one)) and matches(one)]
     if query.limit > 0:
         chosen = chosen[: query.limit]
-    if not query.size:
-        return [Summary(container=one) for one in chosen]
-    sizes = await asyncio.gather(*(sizes_of(engine, one) for one in chosen))
-    return [Summary(container=one, sizes=size) for one, size in zip(chosen, sizes, strict=True)]
+    sizes = await _sizes(engine, chosen) if query.size else dict[str, Sizes]()
+    names = link_names(engine)
+    return [Summary(container=one, sizes=sizes.get(one.id), link_names=tuple(names.get(one.id, ()))) for one in chosen]
+
+
+async def _sizes(engine: Engine, chosen: list[Container]) -> dict[str, Sizes]:
+    found = await asyncio.gather(*(sizes_of(engine, one) for one in chosen))
+    return {one.id: sizes for one, sizes in zip(chosen, found, strict=True)}
 
 
 def _shows(container: Container) -> bool:

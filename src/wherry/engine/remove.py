@@ -7,9 +7,10 @@ from wherry.engine.containers import find
 from wherry.engine.discard import discard
 from wherry.engine.engine import Engine
 from wherry.engine.kill import deliver
+from wherry.engine.links import unlink
 from wherry.engine.wait import ended
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, InvalidParameter
+from wherry.model.errors import Conflict
 from wherry.model.state import Status
 
 
@@ -17,8 +18,8 @@ async def remove(engine: Engine, name: str, *, force: bool = False, volumes: boo
     """Remove a container, with `force` a running one too. Raises NotFound, Conflict."""
     container = find(engine, name)
     if link:
-        # There are no links, so every name is a container's own.
-        raise InvalidParameter("Conflict, cannot remove the default link name of the container")
+        await unlink(engine, name)
+        return
     if container.state.status is Status.RESTARTING or container.state.is_alive:
         if not force:
             raise Conflict(_words(container, name))

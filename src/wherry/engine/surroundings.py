@@ -9,6 +9,7 @@ from wherry.engine.defaults.devices import device_rules
 from wherry.engine.defaults.seccomp import BUILTIN, seccomp_filter
 from wherry.engine.engine import Engine
 from wherry.engine.joining import namespace_owner, namespace_paths
+from wherry.engine.links import environment_of
 from wherry.engine.plan.process import Privileges, rlimits
 from wherry.engine.plan.resources import device_number, resources
 from wherry.engine.plan.security import SecurityOptions, security_options
@@ -49,6 +50,7 @@ def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surrou
         default_rlimits=rlimits(engine.settings.default_ulimits, ()),
         shm_source=_shm_source(engine, container),
         init_path=_init_path(engine, host_config),
+        link_environment=environment_of(engine, container),
     )
 
 

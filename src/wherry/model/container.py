@@ -29,6 +29,14 @@ class State(Struct, frozen=True, kw_only=True):
         return self.status in {Status.RUNNING, Status.PAUSED}
 
 
+class Link(Struct, frozen=True, kw_only=True):
+    """Another container and the alias it is known by here; its name is for when it is gone."""
+
+    alias: str
+    target_id: str
+    target_name: str
+
+
 class Container(Struct, frozen=True, kw_only=True):
     """One container. Records are replaced whole, never changed in place.
 
@@ -48,6 +56,7 @@ class Container(Struct, frozen=True, kw_only=True):
     path: str = ""
     args: tuple[str, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
+    links: tuple[Link, ...] = ()
     state: State = State()
     attachment: Attachment | None = None
     storage_driver: str = ""

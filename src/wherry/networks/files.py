@@ -1,5 +1,6 @@
 """The contents of a container's /etc/hosts, /etc/hostname and /etc/resolv.conf, as dockerd 28 writes them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -35,17 +36,25 @@ def hosts_file(
     hostname: str = "",
     domainname: str = "",
     extra_hosts: Iterable[str] = (),
+    linked: Iterable[tuple[str, str]] = (),
     host_gateway: str = "",
     ipv6: bool = True,
 ) -> str:
-    """/etc/hosts of a container with its own namespace: local names, --add-host, then its own addresses.
+    """/etc/hosts of a container with its own namespace: local names, --add-host, links, then its own addresses.
 
-    `ipv6`: whether its loopback has ::1. Raises InvalidParameter as `extra_host` does.
+    `linked` are addresses with names. `ipv6`: whether its loopback has ::1. Raises InvalidParameter as `extra_host`.
     """
     own = f"{hostname}.{domainname} {hostname}" if domainname else hostname
     lines = [extra_host_line(text, host_gateway) for text in extra_hosts]
+    lines += [f"{address}\t{names}\n" for address, names in linked]
     lines += [f"{address}\t{own}\n" for address in addresses if address and hostname]
     return _LOCAL_V4 + (_LOCAL_V6 if ipv6 else "") + "".join(lines)
+
+
+def with_address(hosts: bytes, address: str, name: str) -> bytes:
+    """A hosts file in which every line whose first name that is has another address (moby etchosts.Update)."""
+    pattern = rb"(?m)^\S+(\s+" + re.escape(name.encode()) + rb")(?=\s|$)"
+    return re.sub(pattern, lambda found: address.encode() + found[1], hosts)
 
 
 def hosts_file_of_host(host_text: str, *, extra_hosts: Iterable[str] = (), host_gateway: str = "") -> str:

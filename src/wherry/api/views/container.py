@@ -21,7 +21,7 @@ def summary_view(summary: Summary, *, now_ns: int) -> dict[str, Any]:
     container = summary.container
     return {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": sorted([f"/{container.name}", *summary.link_names]),
         "Image": container.image_name,
         "ImageID": container.image_id,
         "Command": _command(container),
@@ -59,7 +59,7 @@ def inspection_view(inspection: Inspection, *, sandbox_key: str) -> dict[str, An
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": list(inspection.exec_ids) or None,
-        "HostConfig": host_config_view(container.host_config),
+        "HostConfig": {**host_config_view(container.host_config), "Links": list(inspection.links) or None},
         "GraphDriver": {"Data": inspection.graph_data or None, "Name": inspection.graph_driver},
         **_sizes(inspection.sizes, omit_zero=False),
         "Mounts": mounts_view(container),

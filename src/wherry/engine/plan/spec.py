@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from wherry.engine.defaults.sysctls import default_sysctls
 from wherry.engine.plan.mounts import INIT_IN_CONTAINER
 from wherry.engine.plan.namespaces import namespaces
@@ -43,6 +45,7 @@ class Surroundings:
     default_rlimits: tuple[Rlimit, ...]
     shm_source: str = ""
     init_path: str = ""
+    link_environment: tuple[str, ...] = ()
 
 
 def runtime_spec(container: Container, around: Surroundings, mounts: tuple[Mount, ...]) -> Spec:
@@ -52,7 +55,8 @@ def runtime_spec(container: Container, around: Surroundings, mounts: tuple[Mount
         oci_version=OCI_VERSION,
         root=Root(path="rootfs", readonly=host_config.readonly_rootfs),
         process=process(
-            config,
+            # What the user says of a variable that a link has as well counts.
+            replace(config, env=(*around.link_environment, *(config.env or ()))),
             host_config,
             around.user,
             args=_arguments(container, around),

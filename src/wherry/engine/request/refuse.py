@@ -46,7 +46,6 @@ def refuse_log_config(driver: str, options: dict[str, str]) -> None:
 
 def _unserved(host_config: HostConfig) -> tuple[tuple[str, object], ...]:
     return (
-        ("HostConfig.Links", host_config.links),
         ("HostConfig.Cgroup", host_config.cgroup),
         ("HostConfig.DeviceRequests", host_config.device_requests),
         ("HostConfig.StorageOpt", host_config.storage_opt),
