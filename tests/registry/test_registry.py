@@ -270,3 +270,10 @@ async def test_the_real_clock_passes():
     await clock.sleep(0)
     assert clock.monotonic() >= before
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("host", ["\x80", "\U000f2794"])
+async def test_a_name_that_no_host_can_have_is_not_reached(host):
+    async with Registries() as registries:
+        with pytest.raises(Unreachable):
+            await registries.check_login(host, ANONYMOUS)

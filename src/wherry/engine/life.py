@@ -14,6 +14,7 @@ from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
 from wherry.engine.links import announce_addresses
+from wherry.engine.rebuild import rebuild
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.volume_mounts import hold_again
@@ -96,6 +97,8 @@ async def open_engine(engine: Engine) -> None:
     crash_point("open.converged")
     await _sweep(engine)
     crash_point("open.swept")
+    await rebuild(engine)
+    crash_point("open.rebuilt")
     for finding in findings:
         _autostart(engine, finding)
 

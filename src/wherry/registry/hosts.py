@@ -115,7 +115,7 @@ async def _addresses(host: str) -> list[Address]:
         pass
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for what can be no host's name at all
         return []  # who cannot be found is not on a trusted network; connecting will say why
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
