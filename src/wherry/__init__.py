@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wherry.python.errors import PullError as PullError
     from wherry.python.frames import Chunk as Chunk
     from wherry.python.frames import Line as Line
+    from wherry.python.options import Command as Command
     from wherry.python.options import HealthCheck as HealthCheck
     from wherry.python.options import Options as Options
     from wherry.python.options import RunOptions as RunOptions
@@ -54,7 +55,7 @@ _HOMES = {
     "wherry.python.blocking.session": "Session",
     "wherry.python.errors": "ContainerError EngineFailed NotReady PullError",
     "wherry.python.frames": "Chunk Line",
-    "wherry.python.options": "HealthCheck Options RunOptions",
+    "wherry.python.options": "Command HealthCheck Options RunOptions",
     "wherry.python.outcome": "Completed",
 }
 
