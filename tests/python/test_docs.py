@@ -70,6 +70,13 @@ def test_the_tests_that_are_shown_pass(pytester, daemon_url, busybox_tar, client
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+def test_the_readmes_example_works(daemon_url, client):
+    (example,) = BLOCK.findall((ROOT / "README.md").read_text())
+    environment = {**os.environ, "WHERRY_HOST": daemon_url}
+    done = subprocess.run([sys.executable, "-c", example], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr, done.stdout[:6]) == (0, "", "hello\n")
+
+
 def check_types(text, directory):
     (directory / "program.py").write_text(text)
     mypy = Path(sys.executable).with_name("mypy")
