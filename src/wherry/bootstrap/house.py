@@ -2,11 +2,13 @@
 
 import asyncio
 import ipaddress
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from wherry.bootstrap.plugins import STORAGE_GROUP, VOLUME_GROUP, Drivers, load
 from wherry.drivers.native import NativeDriver
 from wherry.engine.engine import Engine
 from wherry.engine.life import close_engine, open_engine
@@ -29,6 +31,7 @@ from wherry.registry.hosts import RegistryOptions
 from wherry.storage.driver import StorageDriver
 from wherry.storage.overlay import Overlay
 from wherry.storage.vfs import Vfs
+from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.local import Local
 from wherry.volumes.volumes import Volumes
 
@@ -37,6 +40,9 @@ DATA_ROOT_MODE = 0o710
 EXEC_ROOT_MODE = 0o700
 STORAGE_DRIVERS: dict[str, type[Overlay | Vfs]] = {"overlay": Overlay, "overlay2": Overlay, "vfs": Vfs}
 DEFAULT_STORAGE_DRIVER = "overlay"
+DEFAULT_VOLUME_DRIVER = "local"
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -71,7 +77,7 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         ledger=ledger,
         containers=Shelf(ledger, "containers", Container),
         storage=storage,
-        volumes=Volumes(Shelf(ledger, "volumes", Volume), {"local": Local(settings.data_root / "volumes")}),
+        volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
         library=_library(settings, ledger, storage, bus),
@@ -82,10 +88,26 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
 
 def _storage(settings: Settings) -> StorageDriver:
     name = settings.storage_driver or DEFAULT_STORAGE_DRIVER
+    snapshots = settings.data_root / "snapshots"
     kind = STORAGE_DRIVERS.get(name)
-    if kind is None:
-        raise InvalidParameter(f"driver not supported: {name}")
-    return kind(settings.data_root / "snapshots" / kind.name)
+    if kind is not None:
+        return kind(snapshots / kind.name)
+    try:
+        driver: StorageDriver = load(STORAGE_GROUP, name, snapshots)
+    except KeyError:
+        raise InvalidParameter(f"driver not supported: {name}") from None
+    return driver
+
+
+def _volumes(settings: Settings, records: Shelf[Volume]) -> Volumes:
+    own: dict[str, VolumeDriver] = {DEFAULT_VOLUME_DRIVER: Local(settings.data_root / "volumes")}
+    drivers = Drivers(own, VOLUME_GROUP, settings.data_root / "volume-drivers")
+    for name in {volume.driver for volume in records.values()}:
+        try:
+            drivers[name]  # what it has is looked after from the start
+        except (KeyError, InvalidParameter):
+            log.warning("there are volumes of the driver %s, which is not there", name)
+    return Volumes(records, drivers)
 
 
 def _library(settings: Settings, ledger: Ledger, storage: StorageDriver, bus: Bus) -> Library:

@@ -1,6 +1,7 @@
 """A process beside an engine in a Python program: if the program is killed, it ends what the engine has left.
 
-Usage: python -m wherry.python.guardian ROOT BRIDGE IS_TEMPORARY. Its input is a pipe that the program holds open.
+Usage: python -m wherry.python.guardian ROOT BRIDGE IS_TEMPORARY STORAGE_DRIVER.
+Its input is a pipe that the program holds open.
 """
 
 import shutil
@@ -14,8 +15,8 @@ from wherry.python.plan import Plan
 
 def main() -> None:
     """Wait for the program's end."""
-    root, bridge, is_temporary = sys.argv[1:]
-    plan = Plan(root=Path(root), bridge=bridge, is_temporary=is_temporary == "1")
+    root, bridge, is_temporary, storage = sys.argv[1:]
+    plan = Plan(root=Path(root), bridge=bridge, is_temporary=is_temporary == "1", storage_driver=storage)
     if sys.stdin.buffer.read() != DONE:
         _end(plan)
 

@@ -75,7 +75,7 @@ def _refuse() -> Wire:
 def _guard(plan: Plan) -> "subprocess.Popen[bytes]":
     package = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
-    words = [str(plan.root), plan.bridge, str(int(plan.is_temporary))]
+    words = [str(plan.root), plan.bridge, str(int(plan.is_temporary)), plan.storage_driver]
     return subprocess.Popen(
         [sys.executable, "-m", "wherry.python.guardian", *words],
         stdin=subprocess.PIPE,

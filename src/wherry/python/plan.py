@@ -18,6 +18,7 @@ class Plan:
     keep: bool = False
     insecure_registries: tuple[str, ...] = ()
     registry_mirrors: tuple[str, ...] = ()
+    storage_driver: str = ""
 
 
 def plan_of(
@@ -27,6 +28,7 @@ def plan_of(
     bridge: str = "",
     insecure_registries: Sequence[str] = (),
     registry_mirrors: Sequence[str] = (),
+    storage_driver: str = "",
 ) -> Plan:
     """The plan for a root, or for a fresh temporary one. Raises ValueError for a temporary one to be kept."""
     if root is None and keep:
@@ -39,6 +41,7 @@ def plan_of(
         keep=keep,
         insecure_registries=tuple(insecure_registries),
         registry_mirrors=tuple(registry_mirrors),
+        storage_driver=storage_driver,
     )
 
 

@@ -34,6 +34,7 @@ def settings_of(plan: Plan) -> Settings:
     return Settings(
         data_root=plan.root / "data",
         exec_root=plan.root / "exec",
+        storage_driver=plan.storage_driver,
         bridge=BridgeSettings(name=plan.bridge),
         registry=RegistrySettings(insecure=plan.insecure_registries, mirrors=plan.registry_mirrors),
         original_nofile=resource.getrlimit(resource.RLIMIT_NOFILE),

@@ -28,6 +28,7 @@ class Engine(Client):
         bridge: str = "",
         insecure_registries: Sequence[str] = (),
         registry_mirrors: Sequence[str] = (),
+        storage_driver: str = "",
         timeout: float | None = SECONDS,
     ) -> Self:
         """An engine whose state is in `root`, or in a temporary directory that goes at the end.
@@ -42,6 +43,7 @@ class Engine(Client):
             bridge=bridge,
             insecure_registries=insecure_registries,
             registry_mirrors=registry_mirrors,
+            storage_driver=storage_driver,
         )
         return cls(LocalEngine(plan), timeout=timeout)
 
