@@ -24,14 +24,36 @@ Session from the call on, and closes its copies also when it fails.
 """
 
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from wherry.libcontainer.cgroups.stats import CpuStats, IoStats, MemoryStats, PidsStats, Stats
 from wherry.model.errors import Conflict, EngineError
 from wherry.model.finding import Finding
 from wherry.oci.runtime import Process as ProcessSpec
-from wherry.oci.runtime import Spec
+from wherry.oci.runtime import Resources, Spec
+
+__all__ = (
+    "Birth",
+    "CpuStats",
+    "ExecBirth",
+    "ExecDriver",
+    "ExecProcess",
+    "ExitStatus",
+    "IoStats",
+    "LinkStats",
+    "LogPlan",
+    "MemoryStats",
+    "MountFd",
+    "PidsStats",
+    "Process",
+    "ProcessGone",
+    "Session",
+    "StartFailed",
+    "Stats",
+    "Usage",
+)
 
 
 class ProcessGone(Conflict):
@@ -138,6 +160,35 @@ class ExecBirth:
     terminal_size: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStats:
+    """What one network interface of a container received and sent."""
+
+    name: str
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_dropped: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a container used until `read_ns`, in ns since the epoch; `links` are all of its network namespace's.
+
+    `host_cpu_ns` is what all processors of the host spent since its start, idling too; `host_cpus` are online.
+    """
+
+    read_ns: int
+    stats: Stats
+    links: tuple[LinkStats, ...]
+    host_cpu_ns: int
+    host_cpus: int
+
+
 class ExecProcess(Protocol):
     """A running exec. Dead ones are reaped by the monitor at once; the status stays here."""
 
@@ -189,6 +240,15 @@ class Process(Protocol):
 
     async def pids(self) -> list[int]:
         """The pids on the host of everything that runs in the container."""
+
+    async def update(self, resources: Resources) -> None:
+        """Change the limits that are said, and no others. Raises EngineError with the kernel's reason."""
+
+    async def usage(self) -> Usage:
+        """What it used so far."""
+
+    def watch_memory(self, on_out: Callable[[], None], *, told: bool) -> None:
+        """Have it called whenever memory runs out in the container, until its end; unless `told`, also if it did."""
 
 
 class ExecDriver(Protocol):

@@ -13,6 +13,7 @@ import msgspec
 from wherry.crashpoints import crash_point
 from wherry.drivers import audit
 from wherry.drivers.driver import Birth, ExitStatus, StartFailed
+from wherry.drivers.memory import MemoryWatch
 from wherry.drivers.monitors import Monitors
 from wherry.drivers.opening import open_mounts
 from wherry.drivers.plans import Plans
@@ -40,6 +41,7 @@ class NativeDriver:
     def __init__(self, exec_root: str, *, nofile: tuple[int, int] | None = None) -> None:
         """Keep runtime directories under `exec_root`/containers."""
         self._root = os.path.join(exec_root, "containers")
+        self._memory = MemoryWatch()
         self._processes: dict[str, NativeProcess] = {}
         self._monitors = Monitors(exec_root, self._processes)
         self._plans = Plans(nofile)
@@ -55,6 +57,7 @@ class NativeDriver:
         for process in self._processes.values():
             process.close()
         self._processes.clear()
+        self._memory.close()
         await self._monitors.close()
 
     async def start(self, birth: Birth) -> NativeProcess:
@@ -68,8 +71,9 @@ class NativeDriver:
             plan = await self._plans.plan(birth)
             directory = self._fresh_directory(birth.id)
             crash_point("start.run-directory-made")
-            process = NativeProcess(birth.id, directory, replace=self._monitors.replace)
+            process = NativeProcess(birth.id, directory, replace=self._monitors.replace, memory=self._memory)
             process.mounts_linger = birth.mounts_linger
+            process.cgroups_path = birth.spec.linux.cgroups_path if birth.spec.linux else ""
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, tuple(given))
         except BaseException as error:
@@ -88,7 +92,7 @@ class NativeDriver:
             directory = os.open(self._path(container_id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        process = NativeProcess(container_id, directory, replace=self._monitors.replace)
+        process = NativeProcess(container_id, directory, replace=self._monitors.replace, memory=self._memory)
         try:
             await _birth_over(process)
             found = await self._monitors.meet(process)

@@ -6,10 +6,12 @@ import os
 import socket
 from collections.abc import Callable
 
+from wherry.drivers import resources
 from wherry.drivers.channel import Channel
-from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, Session, StartFailed
+from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, Session, StartFailed, Usage
+from wherry.drivers.memory import MemoryWatch, Watched
 from wherry.model.errors import EngineError, Unavailable
-from wherry.monitor import wire
+from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
     Exec,
@@ -32,6 +34,7 @@ from wherry.monitor.messages import (
     Trouble,
     read_from_monitor,
 )
+from wherry.oci.runtime import Resources
 
 _LOG = logging.getLogger(__name__)
 KILLED = 137
@@ -95,14 +98,25 @@ class NativeExec:
 class NativeProcess:
     """A container; `wherry.drivers.driver.Process`. `replace` finds it another monitor when its own is gone."""
 
-    def __init__(self, container_id: str, directory: int, *, replace: Callable[["NativeProcess"], None]) -> None:
-        """Take over the runtime directory's descriptor."""
+    def __init__(
+        self,
+        container_id: str,
+        directory: int,
+        *,
+        replace: Callable[["NativeProcess"], None],
+        memory: MemoryWatch,
+    ) -> None:
+        """Take over the runtime directory's descriptor. `memory` tells when the container has no more of it."""
         self.id = container_id
         self.directory = directory
         self.lost_monitor = False
         """Whether one was killed, so that the keeper may hold what nobody dropped."""
         self.mounts_linger = False
+        self.cgroups_path = ""
+        """Where its cgroup is; read from the plan when it is empty."""
         self._mounts = -1
+        self._memory = memory
+        self._memory_watched: Watched | None = None
         self._replace = replace
         self._channel: Channel[FromMonitor] | None = None
         self._pid = 0
@@ -189,6 +203,31 @@ class NativeProcess:
         assert isinstance(answer, Pids)
         return list(answer.pids)
 
+    async def update(self, wanted: Resources) -> None:
+        """Change limits by the cgroup's files. Raises ProcessGone, EngineError."""
+        await asyncio.to_thread(resources.update, self.id, self._cgroup(), wanted)
+
+    async def usage(self) -> Usage:
+        """Read the cgroup's counts. Raises ProcessGone."""
+        return await asyncio.to_thread(resources.usage, self.id, self._cgroup(), self._pid)
+
+    def watch_memory(self, on_out: Callable[[], None], *, told: bool) -> None:
+        """Have it called whenever memory runs out, until the end."""
+        try:
+            self._memory_watched = self._memory.add(self._cgroup(), on_out, told=told)
+        except (OSError, EngineError) as error:
+            # It has ended already, or the host does not limit memory: then it does not run out in a container.
+            _LOG.debug("container %s: its memory is not watched: %s", self.id, error)
+
+    def _cgroup(self) -> str:
+        """Where its cgroup is. Raises ProcessGone."""
+        if not self.cgroups_path:
+            plan = rundir.load_plan(self.directory) if self.directory >= 0 else None
+            self.cgroups_path = plan.spec.linux.cgroups_path if plan and plan.spec.linux else ""
+        if not self.cgroups_path or self._ended.done():
+            raise ProcessGone(f"container {self.id} is not running")
+        return self.cgroups_path
+
     async def ask(self, question: Question, fds: tuple[int, ...] = (), *, again: bool = True) -> FromMonitor:
         """Ask the monitor; when it is killed meanwhile, its successor, unless `again` is false."""
         while True:
@@ -235,6 +274,7 @@ class NativeProcess:
         if self._ended.done():
             return
         self._ended.set_result(status)
+        self._memory.remove(self._memory_watched)
         self._reachable.set()
         for running in self._execs.values():
             running.settle(ExitStatus(code=KILLED, finished_ns=status.finished_ns))
@@ -242,6 +282,7 @@ class NativeProcess:
     def close(self) -> None:
         """Let go of everything; the container stays."""
         self._replace = _ignore
+        self._memory.remove(self._memory_watched)
         if self._channel:
             self._channel.close()
         mounts = self.hand_over_mounts()

@@ -11,6 +11,7 @@ from typing import Any
 from wherry.drivers.driver import ExecDriver, ExecProcess, ExitStatus, Process, Session
 from wherry.engine.exec_record import Exec
 from wherry.engine.settings import Settings
+from wherry.engine.usage import Reader
 from wherry.events.bus import Bus
 from wherry.images.library import Library
 from wherry.model.container import Container
@@ -94,6 +95,7 @@ class Engine:
     uncleared: list[tuple[Container, Live]] = field(default_factory=list)
     clearing: asyncio.Task[None] | None = None
     in_making: set[str] = field(default_factory=set)
+    readers: dict[str, Reader] = field(default_factory=dict)
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

@@ -71,6 +71,32 @@ def watch_pause(engine: Engine, container_id: str) -> None:
     live.supervisor = engine.background(_supervise(engine, container_id, live), name=f"watch {container_id}")
 
 
+def _watch_memory(engine: Engine, container_id: str, process: Process) -> None:
+    def ran_out() -> None:
+        engine.background(_note_lack_of_memory(engine, container_id, process), name=f"memory of {container_id}")
+
+    container = engine.containers.get(container_id)
+    process.watch_memory(ran_out, told=container is not None and container.state.oom_killed)
+
+
+async def _note_lack_of_memory(engine: Engine, container_id: str, process: Process) -> None:
+    """Not only its end, also that of a child of its is told and recorded (moby ProcessEvent, EventOOM)."""
+    live = engine.live_of(container_id)
+    async with live.lock:
+        if live.process is not process:
+            return  # its end has told it
+        container = engine.containers.get(container_id)
+        if container is not None and not container.state.oom_killed:
+            container = await engine.change(container_id, _out_of_memory)
+            crash_point("memory.recorded")
+        if container is not None:
+            tell(engine, container, "oom")
+
+
+def _out_of_memory(container: Container) -> Container:
+    return replace(container, state=replace(container.state, oom_killed=True))
+
+
 async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
     """Record an end: freed resources, state, events, waiters woken; what the driver kept goes last."""
     live = engine.live_of(container_id)
@@ -78,7 +104,7 @@ async def settle(engine: Engine, container_id: str, status: ExitStatus) -> None:
         old = engine.containers.get(container_id)
         assert old is not None, "a container is removed only after its end was recorded"
         crash_point("end.known")
-        if status.oom_killed:
+        if status.oom_killed and not old.state.oom_killed:
             tell(engine, old, "oom")
         await take_down(engine, old, live)
         crash_point("end.taken-down")
@@ -116,6 +142,7 @@ async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
     backoff = Backoff()
     while True:
         if live.process is not None:
+            _watch_memory(engine, container_id, live.process)
             with health_checks(engine, container_id):
                 status = await live.process.wait()
             await settle(engine, container_id, status)
@@ -191,7 +218,7 @@ def _ended(container: Container, status: ExitStatus, happening: Happening) -> Co
         status=after(state.status, happening),
         pid=0,
         exit_code=status.code,
-        oom_killed=status.oom_killed,
+        oom_killed=status.oom_killed or state.oom_killed,
         finished_ns=status.finished_ns,
         restart_count=state.restart_count + (happening is Happening.AWAIT_RESTART),
         health=unwatched(state.health),

@@ -1,6 +1,7 @@
 """Routes of containers: making, running, ending, looking."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from aiohttp.web import StreamResponse
 
@@ -10,6 +11,7 @@ from wherry.api.connection import following
 from wherry.api.requests import create_request
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.container import inspection_view, summary_view
+from wherry.api.views.stats import stats_view
 from wherry.engine.create import create
 from wherry.engine.inspect import inspect
 from wherry.engine.kill import kill
@@ -20,6 +22,7 @@ from wherry.engine.rename import rename
 from wherry.engine.resize import resize
 from wherry.engine.restart import restart
 from wherry.engine.start import start
+from wherry.engine.stats import prepare as prepare_stats
 from wherry.engine.stop import stop
 from wherry.engine.top import top
 from wherry.engine.wait import Waiter, WaitResult, prepare
@@ -142,6 +145,17 @@ async def remove_one(call: Call) -> StreamResponse:
     verb = remove(call.engine, call.name, force=form.flag("force"), volumes=form.flag("v"), link=form.flag("link"))
     await call.verbs.run(verb)
     return nothing()
+
+
+@routes.route("GET", "/containers/{name}/stats")
+async def stats_of_one(call: Call) -> StreamResponse:
+    """`docker stats`."""
+    stream = call.form.flag("stream", default=True)
+    one_shot = call.form.flag("one-shot") and call.version >= (1, 41)
+    pairs = prepare_stats(call.engine, call.name, stream=stream, one_shot=one_shot)
+    with following(call.request):
+        async with aclosing(pairs):
+            return await send_lines(call.request, (stats_view(pair) async for pair in pairs))
 
 
 async def _result(waiter: Waiter) -> AsyncIterator[Wire]:

@@ -9,8 +9,6 @@ from wherry.model.errors import NotFound, Unavailable, Unsupported
 NOT_SERVED = (
     ("GET", "/containers/{name}/changes"),
     ("GET", "/containers/{name}/export"),
-    ("GET", "/containers/{name}/stats"),
-    ("POST", "/containers/{name}/update"),
     ("GET", "/containers/{name}/archive"),
     ("HEAD", "/containers/{name}/archive"),
     ("PUT", "/containers/{name}/archive"),

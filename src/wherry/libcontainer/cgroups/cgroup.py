@@ -117,13 +117,20 @@ class Cgroup(ABC):
     def is_frozen(self) -> bool:
         """Whether it is frozen, or about to be."""
 
-    @abstractmethod
     def oom_killed(self) -> bool:
         """Whether the kernel ever killed something in it for lack of memory."""
+        return "memory" in self.directories and self.oom_kills() > 0
+
+    @abstractmethod
+    def oom_kills(self) -> int:
+        """How often the kernel killed something in it for lack of memory, the cgroups below counted in on v2."""
 
     @abstractmethod
     def oom_fd(self) -> int:
-        """A new descriptor that becomes readable when memory ran out: read it, then ask `oom_killed`."""
+        """A new descriptor to poll(2), for POLLIN on v1 and POLLPRI on v2: memory ran out, or the group is going.
+
+        Read it from its start, also before the first poll; then ask `oom_kills`.
+        """
 
     def wait_until_empty(self, timeout_seconds: float) -> bool:
         """Wait until no process is left in it; False when the time is over first."""

@@ -3,6 +3,7 @@
 The package does not import this file: monitors limit containers, but only the daemon counts.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 
@@ -33,7 +34,10 @@ class CpuStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryStats:
-    """Bytes; `limit_bytes` None is unlimited, `peak_bytes` None unknown. `details` is the kernel's memory.stat."""
+    """Bytes; `limit_bytes` None is unlimited, `peak_bytes` None unknown. `details` is the kernel's memory.stat.
+
+    `limit_hits` counts what was refused on v1, and the times memory ran out on v2.
+    """
 
     usage_bytes: int
     peak_bytes: int | None
@@ -52,35 +56,38 @@ class PidsStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IoStats:
-    """What went to and from one block device."""
+    """One count of one block device; `operation` is the kernel's word on v1, such as `Total`; `read`, `write` on v2."""
 
     major: int
     minor: int
-    read_bytes: int = 0
-    write_bytes: int = 0
-    reads: int = 0
-    writes: int = 0
+    operation: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """All of it; None where the host lacks the controller."""
+    """All of it; None where the host lacks the controller. `version` is the cgroup's: what is counted differs."""
 
+    version: int
     cpu: CpuStats | None
     memory: MemoryStats | None
     pids: PidsStats | None
-    io: tuple[IoStats, ...]
+    io_bytes: tuple[IoStats, ...]
+    io_operations: tuple[IoStats, ...]
 
 
 def read(cgroup: Cgroup) -> Stats:
     """Read everything now. Raises CgroupError when the cgroup is gone."""
     first = cgroup.version == 1
     has = cgroup.directories
+    io_bytes, io_operations = _io_v1(cgroup) if "blkio" in has else _io_v2(cgroup) if "io" in has else ((), ())
     return Stats(
+        version=cgroup.version,
         cpu=_cpu_v1(cgroup) if first and "cpuacct" in has else None if first else _cpu_v2(cgroup),
         memory=(_memory_v1 if first else _memory_v2)(cgroup) if "memory" in has else None,
         pids=_pids(cgroup) if "pids" in has else None,
-        io=_io_v1(cgroup) if "blkio" in has else _io_v2(cgroup) if "io" in has else (),
+        io_bytes=io_bytes,
+        io_operations=io_operations,
     )
 
 
@@ -131,7 +138,7 @@ def _memory_v2(cgroup: Cgroup) -> MemoryStats:
         usage_bytes=int(cgroup.read("memory", "memory.current")),
         peak_bytes=peak,
         limit_bytes=_limit(cgroup.read("memory", "memory.max")),
-        limit_hits=parse_keyed(cgroup.read("memory", "memory.events")).get("max", 0),
+        limit_hits=parse_keyed(cgroup.read("memory", "memory.events")).get("oom", 0),
         details=parse_keyed(cgroup.read("memory", "memory.stat")),
     )
 
@@ -147,30 +154,38 @@ def _limit(text: str) -> int | None:
     return UNLIMITED if text.strip() == "max" else int(text)
 
 
-def _io_v1(cgroup: Cgroup) -> tuple[IoStats, ...]:
-    found: dict[str, dict[str, int]] = {}
-    for file, names in (
-        ("blkio.throttle.io_service_bytes_recursive", {"Read": "read_bytes", "Write": "write_bytes"}),
-        ("blkio.throttle.io_serviced_recursive", {"Read": "reads", "Write": "writes"}),
-    ):
-        for line in cgroup.read("blkio", file).splitlines():
-            words = line.split()
-            if len(words) == 3 and words[1] in names:
-                found.setdefault(words[0], {})[names[words[1]]] = int(words[2])
-    return tuple(_io(device, values) for device, values in found.items())
-
-
-def _io_v2(cgroup: Cgroup) -> tuple[IoStats, ...]:
-    names = {"rbytes": "read_bytes", "wbytes": "write_bytes", "rios": "reads", "wios": "writes"}
+def _io_v1(cgroup: Cgroup) -> tuple[tuple[IoStats, ...], tuple[IoStats, ...]]:
+    """The scheduler's own counts where a device has them, else those of throttling, as containerd reads them."""
     found = []
+    for name in ("io_service_bytes_recursive", "io_serviced_recursive"):
+        counts = _counts_v1(cgroup, f"blkio.bfq.{name}") or _counts_v1(cgroup, f"blkio.throttle.{name}")
+        found.append(counts)
+    return found[0], found[1]
+
+
+def _counts_v1(cgroup: Cgroup, file: str) -> tuple[IoStats, ...]:
+    try:
+        lines = cgroup.read("blkio", file).splitlines()
+    except CgroupError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return ()  # a kernel without that scheduler
+    words = (line.split() for line in lines)
+    return tuple(_io(each[0], each[1], int(each[2])) for each in words if len(each) == 3 and ":" in each[0])
+
+
+def _io_v2(cgroup: Cgroup) -> tuple[tuple[IoStats, ...], tuple[IoStats, ...]]:
+    in_bytes, operations = {"rbytes": "read", "wbytes": "write"}, {"rios": "read", "wios": "write"}
+    sizes, counts = [], []
     for line in cgroup.read("io", "io.stat").splitlines():
         device, *pairs = line.split()
-        values = {names[key]: int(number) for key, _, number in (pair.partition("=") for pair in pairs) if key in names}
-        if values and ":" in device:
-            found.append(_io(device, values))
-    return tuple(found)
+        values = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        if ":" in device:
+            sizes += [_io(device, word, int(values[key])) for key, word in in_bytes.items() if key in values]
+            counts += [_io(device, word, int(values[key])) for key, word in operations.items() if key in values]
+    return tuple(sizes), tuple(counts)
 
 
-def _io(device: str, values: dict[str, int]) -> IoStats:
+def _io(device: str, operation: str, value: int) -> IoStats:
     major, _, minor = device.partition(":")
-    return IoStats(major=int(major), minor=int(minor), **values)
+    return IoStats(major=int(major), minor=int(minor), operation=operation, value=value)

@@ -96,11 +96,9 @@ class CgroupV1(Cgroup):
         """By freezer.self_freezing, which a frozen parent does not set."""
         return "freezer" in self.directories and self.read("freezer", "freezer.self_freezing").strip() == "1"
 
-    def oom_killed(self) -> bool:
+    def oom_kills(self) -> int:
         """By memory.oom_control, where Linux counts them since 4.13."""
-        if "memory" not in self.directories:
-            return False
-        return files.parse_keyed(self.read("memory", "memory.oom_control")).get("oom_kill", 0) > 0
+        return files.parse_keyed(self.read("memory", "memory.oom_control")).get("oom_kill", 0)
 
     def oom_fd(self) -> int:
         """An eventfd(2) on memory.oom_control."""

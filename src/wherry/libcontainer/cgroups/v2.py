@@ -13,7 +13,6 @@ from wherry.libcontainer.cgroups.errors import CgroupError, because
 from wherry.libcontainer.cgroups.limits import Writes
 from wherry.libcontainer.cgroups.limits_v2 import as_v2
 from wherry.linux import cgroup as files
-from wherry.linux.inotify import IN_MODIFY, add_watch, open_inotify
 from wherry.oci.runtime import Resources
 
 
@@ -58,22 +57,18 @@ class CgroupV2(Cgroup):
         """By cgroup.freeze."""
         return self.read("", "cgroup.freeze").strip() == "1"
 
-    def oom_killed(self) -> bool:
+    def oom_kills(self) -> int:
         """By memory.events, which counts the cgroups below as well."""
-        if "memory" not in self.directories:
-            return False
-        return files.parse_keyed(self.read("memory", "memory.events")).get("oom_kill", 0) > 0
+        return files.parse_keyed(self.read("memory", "memory.events")).get("oom_kill", 0)
 
     def oom_fd(self) -> int:
-        """An inotify(7) descriptor on memory.events."""
-        self.directory_fd("memory")
-        fd = open_inotify()
+        """The file memory.events, which has news of the kind POLLPRI (cgroup-v2.rst, "Memory Interface Files")."""
         try:
-            add_watch(fd, f"{self._main_directory}/memory.events", IN_MODIFY)
+            return os.open("memory.events", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.directory_fd("memory"))
+        except CgroupError:
+            raise
         except OSError as error:
-            os.close(fd)
             raise because(error, f"watch memory.events of cgroup {self.path}") from None
-        return fd
 
     def wait_until_empty(self, timeout_seconds: float) -> bool:
         """By cgroup.events."""
