@@ -93,7 +93,8 @@ REFUSED = [
     ("GET", "/swarm", 503, NO_SWARM),
     ("GET", "/nodes", 503, NO_SWARM),
     ("POST", "/build", 501, "POST /build is not served by Wherry yet"),
-    ("GET", "/containers/made/stats", 501, "GET /containers/{id}/stats is not served by Wherry yet"),
+    ("GET", "/containers/made/stats?one-shot=1", 400, "cannot have stream=true and one-shot=true"),
+    ("GET", "/containers/nosuch/stats", 404, "No such container: nosuch"),
 ]  # fmt: skip
 
 

@@ -184,6 +184,22 @@ volume inspect nosuch vol1
 network inspect host
 run --name one busybox
 nosuch
+stats --no-stream three
+stats --no-stream --no-trunc three
+stats --no-stream --format json three
+stats --no-stream -a --format '{{.Name}} {{.ID}} {{.Container}}'
+stats --no-stream --format 'table {{.Name}}\t{{.NetIO}}' three one
+stats --no-stream --format '{{.PIDs}}' one three
+stats --no-stream nosuch
+stats nosuch
+update three
+update --cpus x three
+update --cpu-shares 512 nosuch
+update --memory 1k three
+update --restart foo three
+update --restart on-failure:x three
+update --pids-limit 50 three
+update
 """
 
 # Asked of a daemon that only records.
@@ -362,6 +378,11 @@ create -v .:/z:ro,z busybox
 create -v /a::/b busybox
 create -m 512m --memory-swap -1 --memory-reservation 1.5g --memory-swappiness 60 busybox
 tag a localhost:5000/b:c
+update --blkio-weight 300 --cpu-period 5000 --cpu-quota 2000 --cpu-rt-period 9 --cpu-rt-runtime 8 -c 7 a b
+update --cpus 1.5 --cpuset-cpus 0-1 --cpuset-mems 0 -m 1g --memory-reservation 1m --memory-swap -1 --pids-limit -1 a
+update --restart on-failure:3 a
+update --restart always --kernel-memory 5m a
+update --memory x a
 """
 
 

@@ -152,6 +152,47 @@ class Pause(Scenario):
 
 
 @scenario
+class Update(Scenario):
+    """The kernel has what the record says."""
+
+    def prepare(self):
+        self.container = self.daemon.run(CpuShares=300, PidsLimit=70)
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/update", {"CpuShares": 400, "PidsLimit": 50, "CpuQuota": 50000})
+
+    def check(self):
+        config = self.daemon.inspect("cc")["HostConfig"]
+        assert (config["CpuShares"], config["PidsLimit"], config["CpuQuota"]) in ((300, 70, 0), (400, 50, 50000))
+        if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            assert self.limit("cpu", "cpu.shares") == str(config["CpuShares"])
+            assert self.limit("cpu", "cpu.cfs_quota_us") == str(config["CpuQuota"] or -1)
+            assert self.limit("pids", "pids.max") == str(config["PidsLimit"])
+
+    def limit(self, controller, file):
+        return Path("/sys/fs/cgroup", controller, "docker", self.container, file).read_text().strip()
+
+
+@scenario
+class ChildWithoutMemory(Scenario):
+    """A child is killed for lack of memory, which is recorded although the container goes on."""
+
+    def prepare(self):
+        eat = "(x=a; while :; do x=$x$x; done)"
+        script = f"mkfifo /f; read x < /f; {eat}; exec sleep 1000"
+        container = self.daemon.run("sh", "-c", script, Memory=16 << 20, MemorySwap=16 << 20)
+        self.fifo = fifo_of(self.daemon.pid(container))
+
+    def act(self):
+        self.fifo.write_text("go\n")
+        eventually(lambda: self.daemon.inspect("cc")["State"]["OOMKilled"])
+
+    def check(self):
+        eventually(lambda: self.daemon.inspect("cc")["State"]["OOMKilled"])
+        assert self.daemon.inspect("cc")["State"]["Status"] == "running"
+
+
+@scenario
 class EndByItself(Scenario):
     """The end of a container's own program, with its code and its time."""
 

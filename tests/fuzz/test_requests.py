@@ -104,7 +104,7 @@ NAMES = (
 ALWAYS = {301, 400, 404, 409, 413, 501}
 # What is told without JSON: a target that cannot be read, a version that is too old.
 PLAIN = re.compile(r"^400 Bad Request$|Minimum supported API version is 1\.24")
-STREAMS = ("/attach", "/attach/ws", "/logs", "/events", "/wait", "/exec/{name}/start")
+STREAMS = ("/attach", "/attach/ws", "/logs", "/events", "/stats", "/wait", "/exec/{name}/start")
 # Never made up: they reach out of the house, or wait for good.
 NEVER = ("/push",)
 

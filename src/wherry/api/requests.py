@@ -9,7 +9,15 @@ from wherry.api.forms import quoted
 from wherry.api.shape import fields_said, shape
 from wherry.api.syntax import Json
 from wherry.api.versions import Version
-from wherry.model.config import Config, CreateRequest, Healthcheck, HostConfig, MountRequest, NetworkingConfig
+from wherry.model.config import (
+    Config,
+    CreateRequest,
+    Healthcheck,
+    HostConfig,
+    MountRequest,
+    NetworkingConfig,
+    UpdateRequest,
+)
 from wherry.model.errors import InvalidParameter
 from wherry.oci.reference import DEFAULT_DOMAIN
 
@@ -99,6 +107,17 @@ def create_request(value: Json, version: Version) -> CreateRequest:
         request = replace(request, healthcheck=_without_start_interval(request.healthcheck))
     host = request.host_config or HostConfig()
     return replace(request, host_config=_with_newer_meaning(host, version))
+
+
+def update_request(request: UpdateRequest, version: Version) -> UpdateRequest:
+    """The body of `POST /containers/{id}/update`, as a client of the newest version would have written it."""
+    if version < (1, 40):
+        request = replace(request, pids_limit=None, kernel_memory_tcp=0)
+    if version >= (1, 42):
+        request = replace(request, kernel_memory=0)
+    if request.pids_limit is not None and request.pids_limit <= 0:
+        request = replace(request, pids_limit=0)  # any of these means no limit here, and is said
+    return request
 
 
 def _require_one_endpoint(networking: NetworkingConfig | None) -> None:

@@ -35,10 +35,12 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "rmi": ("rmi", "RMI", "Remove images"),
     "save": ("save", "SAVE", "Save images to a tar archive or standard output"),
     "start": ("start", "START", "Start stopped containers"),
+    "stats": ("stats", "STATS", "Show what running containers use, as it changes"),
     "stop": ("lifecycle", "STOP", "Stop running containers"),
     "tag": ("rmi", "TAG", "Give an image one more name"),
     "top": ("top", "TOP", "List a container's processes"),
     "unpause": ("lifecycle", "UNPAUSE", "Let the processes of frozen containers go on"),
+    "update": ("update", "UPDATE", "Change limits and restart policy of containers"),
     "wait": ("lifecycle", "WAIT", "Wait until containers end, then print their exit statuses"),
     "container inspect": ("inspect", "CONTAINER_INSPECT", "Show everything about containers"),
     "container prune": ("prune", "CONTAINER_PRUNE", "Remove all stopped containers"),
@@ -63,8 +65,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
 }
 
 OF_CONTAINERS = (
-    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stop",
-    "top", "unpause", "wait",
+    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stats",
+    "stop", "top", "unpause", "update", "wait",
 )  # fmt: skip
 
 # Other words for the same verbs; those in a group are listed by the group's help under their first name.

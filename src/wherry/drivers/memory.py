@@ -46,20 +46,23 @@ class MemoryWatch:
         self._poll: select.epoll | None = None
         self._watched: dict[int, Watched] = {}
 
+    def open(self) -> None:
+        """Get ready; once, before all else. Raises OSError."""
+        self._poll = select.epoll()
+        asyncio.get_running_loop().add_reader(self._poll.fileno(), self._look)
+
     def add(self, cgroups_path: str, on_out: Callable[[], None], *, told: bool) -> Watched:
         """Watch one more; gives what `remove` takes. Raises OSError where it cannot be watched.
 
         Unless `told`, what happened before is told soon.
         """
+        assert self._poll is not None
         cgroup = cgroups.open_existing(cgroups_path)
         try:
             watched = Watched(cgroup, on_out)
         except OSError:
             cgroup.close()
             raise
-        if self._poll is None:
-            self._poll = select.epoll()
-            asyncio.get_running_loop().add_reader(self._poll.fileno(), self._look)
         self._watched[watched.fd] = watched
         self._poll.register(watched.fd, _EVENTS[cgroup.version])
         watched.kills = cgroup.oom_kills()

@@ -50,6 +50,7 @@ class NativeDriver:
         """Meet or start the keeper, start the nursery. Raises OSError."""
         os.makedirs(self._root, mode=0o700, exist_ok=True)
         os.chmod(self._root, 0o700)
+        self._memory.open()
         self._monitors.open()
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
+from wherry.engine.abilities import abilities
 from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of
 from wherry.engine.defaults.capabilities import lacking
@@ -24,6 +25,7 @@ from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
 from wherry.engine.request.normal import normal_config, normal_host_config
 from wherry.engine.request.refuse import refuse_unserved
+from wherry.engine.request.resources import adapt
 from wherry.engine.request.warn import warnings_of
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
@@ -54,7 +56,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     Raises InvalidParameter, NotFound (image), Conflict (name), Unsupported (names the option).
     """
     container_id = new_id()
-    _check(engine, request)
+    request, warnings = _check(engine, request)
     image = find_image(engine, request.image, platform=platform)
     container = _record(engine, container_id, request, image)
     container = replace(container, links=resolve_links(engine, container.host_config))
@@ -69,7 +71,8 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     if volumes:
         await engine.volumes.confirm(volume_names(container))
     tell(engine, container, "create")
-    return Created(id=container_id, warnings=warnings_of(container, lacking=lacking()))
+    more = warnings_of(container, lacking=lacking())
+    return Created(id=container_id, warnings=(*warnings, *more))
 
 
 @contextmanager
@@ -82,12 +85,13 @@ def _making(engine: Engine, container_id: str) -> Iterator[None]:
         engine.in_making.discard(container_id)
 
 
-def _check(engine: Engine, request: CreateRequest) -> None:
-    """Everything that can be wrong with the request itself, whatever the image is."""
+def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple[str, ...]]:
+    """Everything that can be wrong with the request itself, whatever the image is; what of it this kernel can do."""
     host_config = request.host_config or HostConfig()
     networking = request.networking_config or NetworkingConfig()
     refuse_unserved(host_config, networking)
     check(request, host_config)
+    host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking)
     if host_config.runtime not in {"", engine.settings.default_runtime}:
         raise InvalidParameter(f"unknown or invalid runtime name: {host_config.runtime}")
@@ -97,6 +101,7 @@ def _check(engine: Engine, request: CreateRequest) -> None:
         if command_line(request):
             raise Unsupported("containers without an image are not supported yet")
         raise InvalidParameter("no command specified")
+    return replace(request, host_config=host_config), warnings
 
 
 def _check_owner(engine: Engine, mode: str) -> None:

@@ -1,9 +1,9 @@
 """The daemon's own defaults for containers, out of its settings and of what the host is."""
 
+from wherry.engine.abilities import abilities, cgroup_version
 from wherry.engine.defaults.paths import READONLY, masked_paths
 from wherry.engine.engine import Engine
 from wherry.engine.request.normal import Defaults
-from wherry.engine.system import cgroup_version
 
 
 def defaults_of(engine: Engine) -> Defaults:
@@ -17,5 +17,5 @@ def defaults_of(engine: Engine) -> Defaults:
         cgroupns=settings.default_cgroup_namespace or ("private" if cgroup_version() == 2 else "host"),
         masked_paths=masked_paths(),
         readonly_paths=READONLY,
-        can_disable_oom_kill=cgroup_version() == 1,
+        can_disable_oom_kill=abilities().oom_kill_disable,
     )

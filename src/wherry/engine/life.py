@@ -17,6 +17,7 @@ from wherry.engine.links import announce_addresses
 from wherry.engine.rebuild import rebuild
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
+from wherry.engine.update import undo_update
 from wherry.engine.volume_mounts import hold_again
 from wherry.images.garbage import sweep
 from wherry.model.clock import now_ns
@@ -171,6 +172,7 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
         await hold_again(engine, container)
         await _note_birth(engine, container, process)
         await _freeze_as_recorded(container, process)
+        await _limit_as_recorded(engine, container, process)
         watch(engine, container.id, process)
         return
     await process.signal(9)
@@ -187,6 +189,13 @@ async def _freeze_as_recorded(container: Container, process: Process) -> None:
         pass  # its end is what is recorded next
     except EngineError:
         log.exception("container %s may be frozen though it is not recorded as paused, or not frozen", container.id)
+
+
+async def _limit_as_recorded(engine: Engine, container: Container, process: Process) -> None:
+    try:
+        await undo_update(engine, container, process)
+    except EngineError:
+        log.exception("container %s may have limits of an update that was cut short", container.id)
 
 
 async def _note_birth(engine: Engine, container: Container, process: Process) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wherry import __version__
+from wherry.engine.abilities import abilities, cgroup_version
 from wherry.engine.engine import Engine
 from wherry.engine.request.refuse import LOG_DRIVERS
 from wherry.model.clock import now_ns, rfc3339
@@ -131,18 +132,17 @@ def _host() -> dict[str, Any]:
 
 @cache
 def _limits() -> dict[str, Any]:
-    controllers = _controllers()
-    v2 = cgroup_version() == 2
-    memory = "memory" in controllers
+    able = abilities()
     return {
-        "MemoryLimit": memory,
-        "SwapLimit": (v2 and memory) or Path("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").exists(),
-        "CpuCfsPeriod": "cpu" in controllers,
-        "CpuCfsQuota": "cpu" in controllers,
-        "CPUShares": "cpu" in controllers,
-        "CPUSet": "cpuset" in controllers,
-        "PidsLimit": "pids" in controllers,
-        "OomKillDisable": memory and not v2,
+        "MemoryLimit": able.memory,
+        "SwapLimit": able.swap,
+        **({"KernelMemoryTCP": True} if able.kernel_memory_tcp else {}),
+        "CpuCfsPeriod": able.quota,
+        "CpuCfsQuota": able.quota,
+        "CPUShares": able.shares,
+        "CPUSet": able.cpusets,
+        "PidsLimit": able.pids,
+        "OomKillDisable": able.oom_kill_disable,
         "IPv4Forwarding": _sysctl("net/ipv4/ip_forward") == "1",
         "BridgeNfIptables": _sysctl("net/bridge/bridge-nf-call-iptables") == "1",
         "BridgeNfIp6tables": _sysctl("net/bridge/bridge-nf-call-ip6tables") == "1",
@@ -197,19 +197,6 @@ def _security_options(engine: Engine) -> list[str]:
     if cgroup_version() == 2:
         options.append("name=cgroupns")
     return options
-
-
-def cgroup_version() -> int:
-    """2 where the unified hierarchy is all there is, otherwise 1."""
-    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
-
-
-def _controllers() -> set[str]:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers")
-    if unified.exists():
-        return set(unified.read_text().split())
-    lines = Path("/proc/cgroups").read_text().splitlines()[1:]
-    return {fields[0] for line in lines if (fields := line.split())[3] == "1"}
 
 
 def _sysctl(name: str) -> str:

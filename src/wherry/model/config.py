@@ -280,3 +280,43 @@ class CreateRequest(Config, frozen=True, kw_only=True, rename="pascal"):
 
     host_config: HostConfig | None = None
     networking_config: NetworkingConfig | None = None
+
+
+class UpdateRequest(_Wire, frozen=True, kw_only=True, rename="pascal"):
+    """The body of `POST /containers/{id}/update` (Go's UpdateConfig): limits as in HostConfig, and the policy.
+
+    What is empty stays as it is.
+    """
+
+    restart_policy: RestartPolicy = RestartPolicy()
+    cpu_shares: int = 0
+    memory: int = 0
+    nano_cpus: int = 0
+    cgroup_parent: str = ""
+    blkio_weight: int = 0
+    blkio_weight_device: tuple[WeightDevice, ...] | None = None
+    blkio_device_read_bps: tuple[ThrottleDevice, ...] | None = None
+    blkio_device_write_bps: tuple[ThrottleDevice, ...] | None = None
+    blkio_device_read_i_ops: tuple[ThrottleDevice, ...] | None = field(default=None, name="BlkioDeviceReadIOps")
+    blkio_device_write_i_ops: tuple[ThrottleDevice, ...] | None = field(default=None, name="BlkioDeviceWriteIOps")
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_realtime_period: int = 0
+    cpu_realtime_runtime: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    devices: tuple[Device, ...] | None = None
+    device_cgroup_rules: Strings = None
+    device_requests: tuple[DeviceRequest, ...] | None = None
+    kernel_memory: int = 0
+    kernel_memory_tcp: int = field(default=0, name="KernelMemoryTCP")
+    memory_reservation: int = 0
+    memory_swap: int = 0
+    memory_swappiness: int | None = None
+    oom_kill_disable: bool | None = None
+    pids_limit: int | None = None
+    ulimits: tuple[Ulimit, ...] | None = None
+    cpu_count: int = 0
+    cpu_percent: int = 0
+    io_maximum_i_ops: int = field(default=0, name="IOMaximumIOps")
+    io_maximum_bandwidth: int = field(default=0, name="IOMaximumBandwidth")

@@ -41,7 +41,8 @@ class Container(Struct, frozen=True, kw_only=True):
     """One container. Records are replaced whole, never changed in place.
 
     `path` and `args` are the command after entrypoint and image were merged; `chain_id` is the image's
-    topmost layer; `attachment` is there while it runs.
+    topmost layer; `attachment` is there while it runs. `updating_to` is what an update is about to make of its host
+    configuration: the kernel may have a part of that already.
     """
 
     id: str
@@ -62,3 +63,4 @@ class Container(Struct, frozen=True, kw_only=True):
     storage_driver: str = ""
     driver: str = "native"
     platform: str = "linux"
+    updating_to: HostConfig | None = None

@@ -91,7 +91,8 @@ def test_v1_alone_has_swappiness_oom_and_tcp():
         ("memory.oom_control", "1"),
         ("memory.swappiness", "10"),
     ]
-    assert v1(memory=Memory(swappiness=-1, disable_oom_killer=False)) == []
+    assert v1(memory=Memory(swappiness=-1)) == []
+    assert v1(memory=Memory(disable_oom_killer=False)) == [("memory.oom_control", "0")]
     assert v2(memory=Memory(swappiness=-1, disable_oom_killer=False)) == []
 
 

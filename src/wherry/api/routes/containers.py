@@ -6,9 +6,9 @@ from contextlib import aclosing
 from aiohttp.web import StreamResponse
 
 from wherry.api.answers import Wire, answer, nothing, send_lines
-from wherry.api.body import read_required_json, require_no_body
+from wherry.api.body import read_json, read_required_json, require_no_body
 from wherry.api.connection import following
-from wherry.api.requests import create_request
+from wherry.api.requests import create_request, update_request
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.container import inspection_view, summary_view
 from wherry.api.views.stats import stats_view
@@ -25,8 +25,10 @@ from wherry.engine.start import start
 from wherry.engine.stats import prepare as prepare_stats
 from wherry.engine.stop import stop
 from wherry.engine.top import top
+from wherry.engine.update import update
 from wherry.engine.wait import Waiter, WaitResult, prepare
 from wherry.model.clock import now_ns
+from wherry.model.config import UpdateRequest
 
 routes = RouteTable()
 
@@ -112,6 +114,14 @@ async def rename_one(call: Call) -> StreamResponse:
     """`docker rename`."""
     await call.verbs.run(rename(call.engine, call.name, new_name=call.form.text("name")))
     return nothing()
+
+
+@routes.route("POST", "/containers/{name}/update")
+async def update_one(call: Call) -> StreamResponse:
+    """`docker update`."""
+    request = update_request(await read_json(call.request, UpdateRequest, root="UpdateConfig"), call.version)
+    warnings = await call.verbs.run(update(call.engine, call.name, request))
+    return answer({"Warnings": list(warnings) or None})
 
 
 @routes.route("POST", "/containers/{name}/resize")

@@ -121,7 +121,7 @@ def _healthcheck(given: Given) -> Body | None:
 
 
 def _host_basics(given: Given) -> Body:
-    restart = _restart(given["restart"])
+    restart = restart_policy(given["restart"])
     if given["rm"] and restart["Name"] not in ("", "no"):
         raise CommandError("conflicting options: cannot specify both --restart and --rm")
     basics: Body = {
@@ -221,7 +221,8 @@ def _resources(given: Given) -> Body:
     return resources
 
 
-def _restart(text: str) -> Body:
+def restart_policy(text: str) -> Body:
+    """The API's policy for `on-failure:3` and the like. Raises CommandError in docker's words."""
     if not text:
         return {"Name": "", "MaximumRetryCount": 0}
     name, _, count = text.partition(":")

@@ -40,6 +40,7 @@ def _memory(host_config: HostConfig) -> oci.Memory | None:
         swap=host_config.memory_swap or None,
         swappiness=host_config.memory_swappiness,
         disable_oom_killer=host_config.oom_kill_disable or None,
+        kernel_tcp=host_config.kernel_memory_tcp or None,
     )
     return None if memory == oci.Memory() else memory
 

@@ -1,8 +1,6 @@
 """Whether a request makes sense at all, with dockerd's words (moby `daemon/container.go`, `daemon_unix.go`)."""
 
-import os
 from ipaddress import ip_address
-from pathlib import Path
 
 from wherry.engine.request.ports import parse_port, port_requests
 from wherry.engine.request.signals import parse_signal
@@ -17,15 +15,8 @@ from wherry.model.config import (
 )
 from wherry.model.errors import InvalidParameter
 
-BYTES_MIN = 6 * 1024 * 1024
-CPU_PERIOD_MICROSECONDS = range(1000, 1_000_001)
-CPU_QUOTA_MICROSECONDS_MIN = 1000
-NANO = 1_000_000_000
 HEALTH_NANOSECONDS_MIN = 1_000_000
-WEIGHTS = range(10, 1001)
 OOM_SCORES = range(-1000, 1001)
-SWAPPINESS = range(101)
-MEMORY_NODES = Path("/sys/devices/system/node/online")
 PREDEFINED_NETWORKS = ("", "default", "bridge", "host", "none")
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
 
@@ -33,11 +24,9 @@ POLICIES = ("no", "always", "on-failure", "unless-stopped")
 def check(config: Config, host_config: HostConfig) -> None:
     """Raise InvalidParameter for the first thing that can never work."""
     _check_config(config)
-    _check_restart(host_config)
+    check_restart(host_config)
     _check_modes(host_config)
     _check_network(config, host_config)
-    _check_memory(host_config)
-    _check_cpu(host_config)
     _check_others(host_config)
     port_requests(config, host_config)
 
@@ -74,7 +63,8 @@ def _check_health(check: Healthcheck) -> None:
         raise InvalidParameter("Retries in Healthcheck cannot be negative")
 
 
-def _check_restart(host_config: HostConfig) -> None:
+def check_restart(host_config: HostConfig) -> None:
+    """Raise InvalidParameter for a policy that does not exist, or not with the automatic removal that is asked for."""
     policy = host_config.restart_policy
     if policy.name and policy.name not in POLICIES:
         raise InvalidParameter(
@@ -180,90 +170,6 @@ def _check_shared_network(config: Config, host_config: HostConfig) -> None:
             raise InvalidParameter(f"conflicting options: {words}")
 
 
-def _check_memory(host_config: HostConfig) -> None:
-    memory, swap = host_config.memory, host_config.memory_swap
-    if memory and memory < BYTES_MIN:
-        raise InvalidParameter("Minimum memory limit allowed is 6MB")
-    if memory > 0 and 0 < swap < memory:
-        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if not memory and swap > 0:
-        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
-    swappiness = host_config.memory_swappiness
-    if swappiness is not None and swappiness != -1 and swappiness not in SWAPPINESS:
-        raise InvalidParameter(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
-    reservation = host_config.memory_reservation
-    if reservation and reservation < BYTES_MIN:
-        raise InvalidParameter("Minimum memory reservation allowed is 6MB")
-    if memory and reservation and memory < reservation:
-        raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
-
-
-def _check_cpu(host_config: HostConfig) -> None:
-    if host_config.nano_cpus:
-        _check_nano_cpus(host_config)
-    if host_config.cpu_shares < 0:
-        raise InvalidParameter(f"invalid CPU shares ({host_config.cpu_shares}): value must be a positive integer")
-    if host_config.cpu_period and host_config.cpu_period not in CPU_PERIOD_MICROSECONDS:
-        raise InvalidParameter("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
-    if 0 < host_config.cpu_quota < CPU_QUOTA_MICROSECONDS_MIN:
-        raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-    _check_cpuset(host_config.cpuset_cpus)
-    _check_memory_nodes(host_config.cpuset_mems)
-
-
-def _check_nano_cpus(host_config: HostConfig) -> None:
-    if host_config.cpu_period:
-        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Period cannot both be set")
-    if host_config.cpu_quota:
-        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
-    cpus = os.cpu_count() or 1
-    if not 0 < host_config.nano_cpus <= cpus * NANO:
-        raise InvalidParameter(f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available")
-
-
-def _check_cpuset(text: str) -> None:
-    if not text:
-        return
-    available = os.sched_getaffinity(0)
-    if not _cpuset(text, "cpus") <= available:
-        have = _ranges(available)
-        raise InvalidParameter(f"Requested CPUs are not available - requested {text}, available: {have}")
-
-
-def _check_memory_nodes(text: str) -> None:
-    if not text:
-        return
-    have = MEMORY_NODES.read_text().strip()
-    if not _cpuset(text, "mems") <= parse_cpus(have):
-        raise InvalidParameter(f"Requested memory nodes are not available - requested {text}, available: {have}")
-
-
-def _cpuset(text: str, what: str) -> set[int]:
-    try:
-        return parse_cpus(text)
-    except ValueError:
-        raise InvalidParameter(f"Invalid value {text} for cpuset {what}: invalid format: {text}") from None
-
-
-def _ranges(numbers: set[int]) -> str:
-    """`{0, 1, 2, 4}` as `0-2,4`."""
-    starts = sorted(number for number in numbers if number - 1 not in numbers)
-    ends = sorted(number for number in numbers if number + 1 not in numbers)
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in zip(starts, ends, strict=True))
-
-
-def parse_cpus(text: str) -> set[int]:
-    """`0-2,4` as a set. Raises ValueError."""
-    cpus: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        low, high = int(first), int(last) if dash else int(first)
-        if high < low:
-            raise ValueError(text)
-        cpus |= set(range(low, high + 1))
-    return cpus
-
-
 def _check_others(host_config: HostConfig) -> None:
     if "" in (host_config.annotations or {}):
         raise InvalidParameter("invalid Annotations: the empty string is not permitted as an annotation key")
@@ -271,8 +177,6 @@ def _check_others(host_config: HostConfig) -> None:
         raise InvalidParameter(f"Invalid value {host_config.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     if host_config.shm_size < 0:
         raise InvalidParameter("SHM size can not be less than 0")
-    if host_config.blkio_weight and host_config.blkio_weight not in WEIGHTS:
-        raise InvalidParameter("Range of blkio weight is from 10 to 1000")
     for ulimit in host_config.ulimits or ():
         if ulimit.soft > ulimit.hard != -1:
             raise InvalidParameter(

@@ -21,9 +21,6 @@ def refuse_unserved(host_config: HostConfig, networking: NetworkingConfig) -> No
             raise Unsupported(f"{name} is not supported yet")
     if host_config.userns_mode not in {"", "host"}:
         raise Unsupported(f"UsernsMode {host_config.userns_mode!r} is not supported yet")
-    for name, limit in (("IOPs", host_config.io_maximum_i_ops), ("bandwidth", host_config.io_maximum_bandwidth)):
-        if limit:
-            raise InvalidParameter(f"invalid option: QoS maximum {name} configuration is not supported on linux")
     if host_config.isolation not in {"", "default"}:
         raise InvalidParameter(f"invalid isolation ({host_config.isolation}): linux only supports 'default'")
     if len(networking.endpoints_config or {}) > 1:
@@ -49,8 +46,4 @@ def _unserved(host_config: HostConfig) -> tuple[tuple[str, object], ...]:
         ("HostConfig.Cgroup", host_config.cgroup),
         ("HostConfig.DeviceRequests", host_config.device_requests),
         ("HostConfig.StorageOpt", host_config.storage_opt),
-        ("HostConfig.KernelMemory", host_config.kernel_memory),
-        ("HostConfig.KernelMemoryTCP", host_config.kernel_memory_tcp),
-        ("HostConfig.CpuCount", host_config.cpu_count),
-        ("HostConfig.CpuPercent", host_config.cpu_percent),
     )

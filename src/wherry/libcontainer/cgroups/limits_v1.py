@@ -87,8 +87,8 @@ def _memory(memory: Memory) -> Iterator[Write]:
         yield Write("memory", "memory.soft_limit_in_bytes", str(memory.reservation))
     if memory.kernel_tcp:
         yield Write("memory", "memory.kmem.tcp.limit_in_bytes", str(memory.kernel_tcp))
-    if memory.disable_oom_killer:
-        yield Write("memory", "memory.oom_control", "1")
+    if memory.disable_oom_killer is not None:
+        yield Write("memory", "memory.oom_control", str(int(memory.disable_oom_killer)))
     if memory.swappiness is not None and memory.swappiness not in (-1, 2**64 - 1):
         if not 0 <= memory.swappiness <= SWAPPINESS_MAX:
             raise LimitError(f"invalid memory swappiness value: {memory.swappiness} (range is 0-{SWAPPINESS_MAX})")

@@ -1,0 +1,64 @@
+"""`update`: other limits and another restart policy for containers that are there."""
+
+from __future__ import annotations
+
+from wherry.cli.each import each
+from wherry.cli.errors import CommandError
+from wherry.cli.flags import STRING, Flag, Verb
+from wherry.cli.options.declared import SHARED
+from wherry.cli.options.spec import restart_policy
+from wherry.cli.output import complain, line
+from wherry.client import containers
+from wherry.client.text import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wherry.cli.flags import Given
+    from wherry.cli.session import Session
+
+# Flag -> the API's field; each changes just that.
+FIELDS = {
+    "blkio-weight": "BlkioWeight",
+    "cpu-period": "CpuPeriod",
+    "cpu-quota": "CpuQuota",
+    "cpu-rt-period": "CpuRealtimePeriod",
+    "cpu-rt-runtime": "CpuRealtimeRuntime",
+    "cpu-shares": "CpuShares",
+    "cpus": "NanoCpus",
+    "cpuset-cpus": "CpusetCpus",
+    "cpuset-mems": "CpusetMems",
+    "kernel-memory": "KernelMemory",
+    "memory": "Memory",
+    "memory-reservation": "MemoryReservation",
+    "memory-swap": "MemorySwap",
+    "pids-limit": "PidsLimit",
+}
+
+
+def _update(session: Session, given: Given, names: list[str]) -> int:
+    if not given.changed:
+        raise CommandError("you must provide one or more flags when using this command")
+    body: dict[str, Any] = {field: given[flag] for flag, field in FIELDS.items() if flag in given.changed}
+    if "restart" in given.changed:
+        body["RestartPolicy"] = restart_policy(given["restart"])
+    warnings: list[str] = []
+
+    def done(name: str, answer: bytes) -> None:
+        line(name)
+        warnings.extend(decode(answer).get("Warnings") or ())
+
+    status = each(session, names, lambda name: containers.update(name, body), done=done)
+    if warnings:
+        complain("\n".join(warnings))
+    return status
+
+
+UPDATE = Verb(
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    _update,
+    *(flag for flag in SHARED if flag.name in FIELDS),
+    Flag("restart", "", STRING, "When to restart: no, always, unless-stopped, on-failure[:count]"),
+    arguments=(1, None),
+)
