@@ -72,8 +72,8 @@ def test_health_checks_take_at_least_a_millisecond(name, nanoseconds):
 
 
 def test_an_option_that_is_not_served_is_named():
-    with pytest.raises(Unsupported, match=r"HostConfig\.CpuCount is not supported yet"):
-        refuse_unserved(HostConfig(cpu_count=1), NetworkingConfig())
+    with pytest.raises(Unsupported, match=r"HostConfig\.Cgroup is not supported yet"):
+        refuse_unserved(HostConfig(cgroup="x"), NetworkingConfig())
     with pytest.raises(Unsupported, match="log driver syslog"):
         refuse_unserved(HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
     with pytest.raises(InvalidParameter, match='plugin "odd" not found'):
