@@ -3,6 +3,7 @@
 import base64
 import io
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -24,11 +25,12 @@ def status_in(headers: Mapping[str, str]) -> PathStatus:
 
 
 def as_archive(name: str, data: bytes, *, mode: int, uid: int, gid: int) -> bytes:
-    """An archive with one regular file."""
+    """An archive with one regular file, last changed now."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         member = tarfile.TarInfo(name)
         member.size, member.mode, member.uid, member.gid = len(data), mode, uid, gid
+        member.mtime = time.time()
         archive.addfile(member, io.BytesIO(data))
     return out.getvalue()
 

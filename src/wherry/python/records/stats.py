@@ -87,7 +87,7 @@ class Stats(Struct, frozen=True, kw_only=True):
     """One reading; `precpu_stats` is the one before, for what is a rate."""
 
     id: str = ""
-    name: str = ""
+    slashed_name: str = field(name="name", default="")
     read: datetime | None = None
     preread: datetime | None = None
     cpu_stats: CpuStats = CpuStats()
@@ -97,6 +97,11 @@ class Stats(Struct, frozen=True, kw_only=True):
     networks: dict[str, NetworkStats] = {}
     blkio_stats: BlockStats = BlockStats()
     raw: dict[str, object] = field(name=RAW, default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The container's name, without the slash that the API puts before it."""
+        return self.slashed_name.removeprefix("/")
 
     @property
     def cpu_percent(self) -> float:
