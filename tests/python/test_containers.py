@@ -1,8 +1,6 @@
 """Containers by the library: each verb against a real daemon."""
 
-import io
 import signal
-import tarfile
 import threading
 from datetime import UTC, datetime
 
@@ -228,11 +226,22 @@ def test_each_refusal_is_a_class(client):
         client.containers.create("busybox", memory="much")
 
 
-def tar(**files):
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return out.getvalue()
+def test_what_a_container_uses(client):
+    with client.run("busybox", ["sh", "-c", "while :; do :; done"], memory="64m") as container:
+        with container.watch_stats() as readings:
+            found = iter(readings)
+            next(found)
+            reading = next(found)
+        assert reading.cpu_percent > 1
+        assert (reading.memory_stats.limit, reading.pids_stats.current >= 1) == (64 << 20, True)
+        assert 0 < reading.memory_used < 64 << 20
+        once = container.stats(one_shot=True)
+        assert (once.name, once.cpu_percent) == (container.inspect().name, 0)
+
+
+def test_limits_are_changed_while_it_runs(client):
+    with client.run("busybox", SLEEP, memory="64m", memory_swap="128m") as container:
+        assert container.update(memory="32m", cpus=0.5, restart="on-failure:3") == ()
+        host = container.inspect().raw["HostConfig"]
+        assert (host["Memory"], host["NanoCpus"]) == (32 << 20, 500_000_000)
+        assert host["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}

@@ -105,7 +105,9 @@ class Stats(Struct, frozen=True, kw_only=True):
 
     @property
     def cpu_percent(self) -> float:
-        """Per cent of one CPU since the reading before, as `docker stats` counts: two busy CPUs are 200."""
+        """Per cent of one CPU since the reading before, as `docker stats` counts: two busy CPUs are 200; 0 for none."""
+        if self.preread is None:
+            return 0.0
         now, before = self.cpu_stats, self.precpu_stats
         used = now.cpu_usage.total_usage - before.cpu_usage.total_usage
         whole = now.system_cpu_usage - before.system_cpu_usage
