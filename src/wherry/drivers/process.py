@@ -10,7 +10,7 @@ from wherry.drivers import resources
 from wherry.drivers.channel import Channel
 from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, Session, StartFailed, Usage
 from wherry.drivers.memory import MemoryWatch, Watched
-from wherry.model.errors import EngineError, Unavailable
+from wherry.model.errors import Conflict, EngineError, Unavailable
 from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
@@ -238,6 +238,7 @@ class NativeProcess:
             except wire.ConnectionLost:
                 if again:
                     continue
+                await self._met()  # it may have ended by itself, with the container
                 raise Unavailable(f"the monitor of container {self.id} was killed") from None
             wire.close_all(received)
             if isinstance(answer, Refused):
@@ -342,6 +343,8 @@ class NativeProcess:
     def _error(self, refused: Refused) -> EngineError:
         if refused.gone:
             return ProcessGone(refused.message)
+        if refused.conflict:
+            return Conflict(refused.message)
         if refused.exit_code:
             return StartFailed(refused.message, refused.exit_code)
         return EngineError(refused.message)

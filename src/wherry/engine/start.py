@@ -8,7 +8,7 @@ from wherry.drivers.driver import StartFailed
 from wherry.engine.bring_up import bring_up
 from wherry.engine.containers import find
 from wherry.engine.discard import discard
-from wherry.engine.engine import Engine
+from wherry.engine.engine import Engine, Live
 from wherry.engine.supervise import watch
 from wherry.engine.telling import tell, tell_networks
 from wherry.model.container import Container
@@ -16,6 +16,7 @@ from wherry.model.errors import Conflict, EngineError, NotModified
 from wherry.model.state import Status
 
 EXIT_CODE_OF_FAILURE = 128
+_DOOMED = "container is marked for removal and cannot be started"
 
 
 async def start(engine: Engine, name: str) -> None:
@@ -25,7 +26,7 @@ async def start(engine: Engine, name: str) -> None:
     failure: EngineError | OSError | None = None
     async with live.lock:
         container = find(engine, container.id)
-        _check(container)
+        _check(container, live)
         live.stop_wanted.clear()
         try:
             container = await bring_up(engine, container, live)
@@ -42,14 +43,17 @@ async def start(engine: Engine, name: str) -> None:
     tell(engine, container, "start")
 
 
-def _check(container: Container) -> None:
+def _check(container: Container, live: Live) -> None:
+    if live.doomed and not container.state.is_alive:
+        # It was killed in order to be removed, which comes next.
+        raise Conflict(_DOOMED)
     match container.state.status:
         case Status.PAUSED:
             raise Conflict("cannot start a paused container, try unpause instead")
         case Status.RUNNING | Status.RESTARTING:
             raise NotModified(f"container {container.id} is already running")
         case Status.REMOVING | Status.DEAD:
-            raise Conflict("container is marked for removal and cannot be started")
+            raise Conflict(_DOOMED)
         case _:
             return
 

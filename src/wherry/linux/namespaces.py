@@ -1,6 +1,7 @@
 """namespaces(7): unshare(2), setns(2) and which kinds there are."""
 
 import ctypes
+import errno
 import os
 
 from wherry.linux.libc import declare, failure
@@ -49,13 +50,18 @@ def describe(flags: int) -> str:
 
 
 def differing(pid: int) -> int:
-    """The kinds in which another process is elsewhere than this one, as flags. Raises OSError when it is gone."""
+    """The kinds in which another process is elsewhere than this one, as flags. Raises ProcessLookupError."""
     flags = 0
     for name, flag in KINDS.items():
         try:
             own = os.stat(f"/proc/self/ns/{name}")
         except FileNotFoundError:
             continue  # a kernel without this kind
-        if own.st_ino != os.stat(f"/proc/{pid}/ns/{name}").st_ino:
+        try:
+            theirs = os.stat(f"/proc/{pid}/ns/{name}")
+        except FileNotFoundError:
+            # A process lets go of its namespaces before it is dead.
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+        if own.st_ino != theirs.st_ino:
             flags |= flag
     return flags

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 from dataclasses import dataclass
 
@@ -112,6 +113,15 @@ def pidfd_pid(pidfd: int) -> int:
                 if pid > 0:
                     return pid
     raise ProcessLookupError(f"pidfd {pidfd} is of no living process here")
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process is dead, reaped or not; -1 is one that was dead before a descriptor could be had."""
+    if pidfd < 0:
+        return True
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def wait(pidfd: int, *, block: bool = True) -> Exit | None:

@@ -20,6 +20,10 @@ from wherry.monitor.stdio import open_stdio
 from wherry.monitor.streams import Ends, Streams
 
 
+class Frozen(ValueError):
+    """The container is paused."""
+
+
 class Running(Struct):
     """An exec whose process lives. `pidfd` is for a successor: a child of ours is reaped by its pid, at once."""
 
@@ -63,10 +67,10 @@ class Execs:
         return any(streams.has_clients for streams in self._dead)
 
     def start(self, container: Container, request: Exec, client: socket.socket | None) -> int:
-        """Enter the container; the new process's pid. Raises BirthError, OSError, ValueError."""
+        """Enter the container; the new process's pid. Raises BirthError, OSError, Frozen."""
         if container.cgroup and container.cgroup.is_frozen():
             # It would be frozen on its way in, and we would wait for it for ever.
-            raise ValueError(f"container {self._plan.id} is paused")
+            raise Frozen(f"Container {self._plan.id} is paused, unpause the container before exec")
         described = request.process
         own = self._plan.spec.process
         if own and not described.rlimits:  # as runc: the container's own limits, unless said otherwise

@@ -124,12 +124,16 @@ class Forked(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
 
 
 class Refused(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """What was asked failed; `exit_code` is that of a process that could not be started."""
+    """What was asked failed; `exit_code` is that of a process that could not be started.
+
+    It is `gone` when the container has ended, and a `conflict` when it is in a state that does not allow it.
+    """
 
     serial: int
     message: str
     exit_code: int = 0
     gone: bool = False
+    conflict: bool = False
 
 
 # To a monitor

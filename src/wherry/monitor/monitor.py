@@ -5,6 +5,7 @@ is a daemon or not. It writes the log, serves attached clients, and makes the ex
 anybody. It imports nothing after the fork.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from wherry.monitor.connections import Answer, Connections
 from wherry.monitor.container import Container
 from wherry.monitor.deposits import Deposits
 from wherry.monitor.ending import Ending
-from wherry.monitor.execs import Execs
+from wherry.monitor.execs import Execs, Frozen
 from wherry.monitor.inheritance import Inheritance
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
@@ -222,14 +223,19 @@ class Monitor:
         clients = [socket.socket(fileno=fd) for fd in fds]
         try:
             if self._ended:
-                raise ProcessLookupError(f"container {self._plan.id} is not running")
+                raise ProcessLookupError
             return self._do(request, clients)
         except (OSError, ValueError) as error:
             for client in clients:
                 client.close()
+            # Whoever enters a container in the moment of its end finds its namespaces gone before it is dead.
+            is_over = self._ended or getattr(error, "errno", 0) == errno.ESRCH
+            if is_over or process.has_ended(self._container.pidfd):
+                message = f"container {self._plan.id} is not running"
+                return Refused(serial=request.serial, message=message, gone=True), ()
             exit_code = getattr(error, "exit_code", 0)
-            gone = self._ended or isinstance(error, ProcessLookupError)
-            return Refused(serial=request.serial, message=str(error), exit_code=exit_code, gone=gone), ()
+            conflict = isinstance(error, Frozen)
+            return Refused(serial=request.serial, message=str(error), exit_code=exit_code, conflict=conflict), ()
 
     def _do(self, request: ToMonitor, clients: list[socket.socket]) -> Answer:
         container = self._container
