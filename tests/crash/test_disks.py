@@ -227,6 +227,9 @@ def repair(disk):
         for pid in holders(disk):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+    for cgroup in Path("/sys/fs/cgroup").glob("*/docker/*/"):
+        with contextlib.suppress(OSError):  # those of others hold processes
+            cgroup.rmdir()
     assert subprocess.run(["e2fsck", "-fp", disk.file], capture_output=True).returncode <= 2
     disk.mount()
 
