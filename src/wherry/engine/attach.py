@@ -15,7 +15,7 @@ def prepare(engine: Engine, name: str) -> Container:
     if container.state.status is Status.PAUSED:
         raise Conflict(f"container {name} is paused, unpause the container before attach")
     if container.state.status is Status.RESTARTING:
-        raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     return container
 
 

@@ -56,6 +56,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         state = State(
             status=running,
             started_ns=now_ns(),
+            finished_ns=container.state.finished_ns,
             restart_count=container.state.restart_count,
             health=at_start(container.config, container.state.health),
         )

@@ -41,7 +41,7 @@ def running(engine: Engine, name: str) -> Container:
         case Status.PAUSED:
             raise Conflict(f"Container {name} is paused, unpause the container before exec")
         case Status.RESTARTING:
-            raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         case Status.RUNNING:
             return container
         case _:

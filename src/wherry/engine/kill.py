@@ -9,7 +9,7 @@ from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine, Live
-from wherry.engine.request.signals import DEFAULT_STOP_SIGNAL, parse_signal, supported_signal
+from wherry.engine.request.signals import parse_signal, supported_signal
 from wherry.engine.telling import tell
 from wherry.engine.wait import ended
 from wherry.engine.wording import told
@@ -26,20 +26,22 @@ async def kill(engine: Engine, name: str, *, signal_name: str = "") -> None:
     with told(f"cannot kill container: {name}"):
         number = supported_signal(signal_name) if signal_name else signal.SIGKILL
         container = find(engine, name)
-        if not container.state.is_alive:
+        waits = container.state.status is Status.RESTARTING
+        if not container.state.is_alive and not waits:
             raise Conflict(f"container {container.id} is not running")
-    await deliver(engine, container, number)
-    if number == signal.SIGKILL:
+    for_good = _asks_for_end(container, number)
+    await deliver(engine, container, number, for_good=for_good)
+    if number == signal.SIGKILL or (waits and for_good):
         await ended(engine, container.id)
 
 
-async def deliver(engine: Engine, container: Container, number: int) -> None:
-    """Send a signal; one that asks for the end also ends the restart policy, and thaws a frozen container.
+async def deliver(engine: Engine, container: Container, number: int, *, for_good: bool = True) -> None:
+    """Send a signal, if there is a process to get it; one for good ends the restart policy and thaws the container.
 
     A container that has just died is fine: that is what the signal was for.
     """
     live = engine.live_of(container.id)
-    if not _asks_for_end(container, number):
+    if not for_good:
         await _send(engine, container, live, number)
         return
     live.stop_wanted.set()
@@ -71,7 +73,7 @@ async def _send(engine: Engine, container: Container, live: Live, number: int) -
 def _asks_for_end(container: Container, number: int) -> bool:
     """Moby killWithSignal: with a stop signal of its own only that (and SIGKILL) counts as stopping by the user."""
     own = container.config.stop_signal
-    return number == signal.SIGKILL or not own or parse_signal(own) == number or number == DEFAULT_STOP_SIGNAL
+    return number == signal.SIGKILL or not own or parse_signal(own) == number
 
 
 async def _thaw(engine: Engine, container: Container, *, silently: bool) -> None:

@@ -206,6 +206,7 @@ async def _note_birth(engine: Engine, container: Container, process: Process) ->
             status=state.status,
             pid=process.pid,
             started_ns=process.started_ns,
+            finished_ns=state.finished_ns,
             restart_count=state.restart_count,
             stopped_by_user=state.stopped_by_user,
             health=at_start(container.config, state.health),

@@ -45,7 +45,7 @@ def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Proc
         case Status.PAUSED:
             raise Conflict(f"Container {container.id} is already paused")
         case Status.RESTARTING:
-            raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         case Status.RUNNING if live.process is not None:
             return live.process
         case _:

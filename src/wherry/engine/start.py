@@ -29,7 +29,7 @@ async def start(engine: Engine, name: str) -> None:
         _check(container, live)
         live.stop_wanted.clear()
         try:
-            container = await bring_up(engine, container, live)
+            container = await bring_up(engine, _counted_anew(container), live)
         except (EngineError, OSError) as error:
             await _note_failure(engine, container, error)
             failure = error
@@ -41,6 +41,13 @@ async def start(engine: Engine, name: str) -> None:
         raise failure
     tell_networks(engine, container, "connect")
     tell(engine, container, "start")
+
+
+def _counted_anew(container: Container) -> Container:
+    """Who starts it by hand gives it all the tries of its restart policy (moby ResetRestartManager)."""
+    if not container.state.restart_count:
+        return container
+    return replace(container, state=replace(container.state, restart_count=0))
 
 
 def _check(container: Container, live: Live) -> None:

@@ -33,10 +33,7 @@ async def stop(engine: Engine, name: str, *, signal_name: str = "", timeout_seco
 
 async def halt(engine: Engine, container: Container, number: int, *, timeout_seconds: int | None = None) -> None:
     """Bring a running or restarting container to its end by a signal, whatever its restart policy says."""
-    if container.state.is_alive:
-        await deliver(engine, container, number)
-    else:
-        engine.live_of(container.id).stop_wanted.set()
+    await deliver(engine, container, number)
     patience = _patience(container, timeout_seconds)
     try:
         async with asyncio.timeout(None if patience == FOREVER else patience):

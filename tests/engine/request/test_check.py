@@ -85,7 +85,8 @@ def test_an_option_that_is_not_served_is_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("KILL", 9), ("sigterm", 15), ("1", 1), ("RTMIN+3", 37), ("SIGRTMAX-2", 62)]
+    ("text", "number"),
+    [("KILL", 9), ("sigterm", 15), ("1", 1), ("+1", 1), ("01", 1), ("RTMIN+3", 37), ("SIGRTMAX-2", 62), ("cld", 17)],
 )
 def test_signals_by_name_and_number(text, number):
     assert parse_signal(text) == number
