@@ -84,7 +84,7 @@ def test_listing_containers_imports_nothing_slow():
     program = (
         "import sys; from wherry.cli.main import invoke; invoke(['-H', 'unix:///nosuch', 'ps']); "
         "print(*{'typing', 're', 'json', 'enum', 'socket', 'dataclasses', 'argparse', 'asyncio', 'collections', "
-        "'contextlib', 'functools', 'msgspec', 'subprocess', 'wherry.cli.template'} & set(sys.modules))"
+        "'contextlib', 'functools', 'msgspec', 'subprocess', 'wherry.gotemplate'} & set(sys.modules))"
     )
     # -S: some distributions' site hooks import half the library by themselves.
     path = os.pathsep.join(path for path in sys.path if path)

@@ -8,9 +8,13 @@ import types
 import msgspec
 import pytest
 
-from wherry.monitor import journal, logfile
+from wherry.logs.segments import SegmentFiles
+from wherry.monitor import journal, logfile, lognames
+from wherry.monitor.jsonlog import Json
 from wherry.monitor.logfile import LogFile
+from wherry.monitor.lognames import Numbered, Shifted
 from wherry.monitor.logwriter import LogWriter
+from wherry.monitor.packed import ATTRIBUTES, GOES_ON, Packed, stamps
 
 KILLED = 9
 LINES = [f"line {number} {'x' * (number % 50)}\n".encode() for number in range(160)]
@@ -18,14 +22,34 @@ LINES[100] = b"y" * 20_000 + b"\n"
 LINES[120] = "tabs\tand <tags> & ümlauts \x7f\n".encode()
 
 
-def writer(directory, bytes_max, files_max):
+def writer(directory, bytes_max, files_max, form="json-file", *, compress=False):
     directory_fd = os.open(directory, os.O_RDONLY)
-    file = LogFile(directory_fd, "x.log", bytes_max=bytes_max, files_max=files_max)
+    names, record = (Shifted, Json()) if form == "json-file" else (Numbered, Packed())
+    names = names(directory_fd, "x.log", files_max)
+    file = LogFile(directory_fd, names, record, bytes_max=bytes_max, compress=compress)
     journal_fd = os.open(directory / "journal", os.O_RDWR | os.O_CREAT)
     return LogWriter(file, journal_fd, on_loss=lambda error: (_ for _ in ()).throw(error))
 
 
-def text_of(directory):
+def text_of(directory, form="json-file"):
+    return packed_text_of(directory) if form == "local" else json_text_of(directory)
+
+
+def packed_text_of(directory):
+    times, texts = [], []
+    for segment in SegmentFiles(str(directory / "x.log")).open():
+        for batch in segment.packets():
+            for _, packet in batch:
+                assert packet.lines == max(packet.text.count(b"\n"), packet.kind != ATTRIBUTES)
+                texts.append(packet.text if packet.kind != ATTRIBUTES else b"")
+                times += [] if packet.kind & (GOES_ON | ATTRIBUTES) else stamps(packet.first_ns, packet.lines)
+        assert segment.position == segment.end
+        segment.close()
+    assert times == sorted(set(times))
+    return b"".join(texts).decode()
+
+
+def json_text_of(directory):
     def age(path):
         return -int(path.suffix[1:]) if path.suffix[1:].isdecimal() else 1
 
@@ -62,15 +86,15 @@ class Deadly:
             os._exit(KILLED)
 
 
-def run_once(directory, pipe, chunks, rotation, dies_at):
+def run_once(directory, pipe, chunks, rotation, dies_at, form):
     """In a child: finish what was in hand, read so many more chunks; killed at one point."""
     pid = os.fork()
     if pid:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     Deadly.numbers = itertools.count()
     deadly = Deadly(os, dies_at)
-    journal.os = logfile.os = deadly
-    made = writer(directory, *rotation)
+    journal.os = logfile.os = lognames.os = deadly
+    made = writer(directory, *rotation, form)
     made.resume()
     try:
         for _ in range(chunks):
@@ -80,8 +104,9 @@ def run_once(directory, pipe, chunks, rotation, dies_at):
     os._exit(0)
 
 
+@pytest.mark.parametrize("form", ["json-file", "local"])
 @pytest.mark.parametrize("rotation", [(None, 1), (5000, 1000), (60_000, 1000)])
-def test_every_point_of_death_is_survived(tmp_path, rotation):
+def test_every_point_of_death_is_survived(tmp_path, rotation, form):
     data = b"".join(LINES)
     for dies_at in itertools.count():
         directory = tmp_path / str(dies_at)
@@ -96,17 +121,17 @@ def test_every_point_of_death_is_survived(tmp_path, rotation):
             size = cuts.choice((100, 5_000, 20_000))
             os.write(writing, data[sent : sent + size])
             sent += size
-            status = run_once(directory, reading, 1, rotation, dies_at)
+            status = run_once(directory, reading, 1, rotation, dies_at, form)
             assert status in (0, KILLED)
             if status:
-                assert run_once(directory, reading, 1, rotation, -1) == 0
+                assert run_once(directory, reading, 1, rotation, -1, form) == 0
         os.close(writing)
-        last = writer(directory, *rotation)
+        last = writer(directory, *rotation, form)
         last.resume()
         last.end(0)
         last.close()
         os.close(reading)
-        assert text_of(directory) == data.decode()
+        assert text_of(directory, form) == data.decode()
         if dies_at > 30 and not status:
             break
 

@@ -17,6 +17,8 @@ from wherry.events.bus import HISTORY_MAX, Bus
 from wherry.events.journal import Journal
 from wherry.images.content import Content
 from wherry.images.library import Library, Limits
+from wherry.logs.driver import LogDriver
+from wherry.logs.kept import JsonFileDriver, LocalDriver, NoneDriver
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 from wherry.model.image import Image, Tag
@@ -39,6 +41,7 @@ from wherry.volumes.volumes import Volumes
 DATA_ROOT_MODE = 0o710
 EXEC_ROOT_MODE = 0o700
 STORAGE_DRIVERS: dict[str, type[Overlay | Vfs]] = {"overlay": Overlay, "overlay2": Overlay, "vfs": Vfs}
+LOG_DRIVERS: tuple[LogDriver, ...] = (JsonFileDriver(), LocalDriver(), NoneDriver())
 DEFAULT_STORAGE_DRIVER = "overlay"
 DEFAULT_VOLUME_DRIVER = "local"
 
@@ -80,6 +83,7 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
+        log_drivers={driver.name: driver for driver in LOG_DRIVERS},
         library=_library(settings, ledger, storage, bus),
         bus=bus,
         tasks=tasks,

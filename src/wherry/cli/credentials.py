@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import CommandError
-from wherry.client.text import decode, encode
+from wherry.jsontext import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

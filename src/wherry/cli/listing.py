@@ -65,7 +65,7 @@ def _table(listing: Listing, items: list[Any]) -> str:
 
 
 def _templated(listing: Listing, items: list[Any], form: str) -> str:
-    from wherry.cli.template import Row, Template, TemplateError
+    from wherry.gotemplate import Row, Template, TemplateError
 
     is_table = form.startswith("table")
     if form == "json":
@@ -89,7 +89,7 @@ def _templated(listing: Listing, items: list[Any], form: str) -> str:
 
 def _header(listing: Listing, text: str) -> str:
     """The first line of a table by template: the same template over the headers, changing none of them."""
-    from wherry.cli.template import Template
+    from wherry.gotemplate import Template
 
     def same(value: Any, *_: Any) -> Any:
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import CommandError
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386", "i686": "386"}
 

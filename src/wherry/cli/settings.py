@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from wherry.cli.errors import CommandError
-from wherry.client.text import decode
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from wherry.client.client import (
 from wherry.client.dial import Wire, dial
 from wherry.client.errors import ProtocolError, api_error
 from wherry.client.http import Head, Reader, chunked, request_head
-from wherry.client.text import decode
 from wherry.client.tls import TlsWire
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

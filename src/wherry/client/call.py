@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from wherry.client.call import Call
 from wherry.client.dial import dial
 from wherry.client.errors import ClientError, ProtocolError, TimedOut, Unreachable, api_error
 from wherry.client.http import Connection, request_head
-from wherry.client.text import decode
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

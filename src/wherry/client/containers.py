@@ -91,6 +91,11 @@ def resize(name: str, *, rows: int, columns: int) -> Call:
     return Call("POST", f"/containers/{escape(name)}/resize", query={"h": rows, "w": columns})
 
 
+def clear_logs(name: str) -> Call:
+    """Forget what a container wrote so far: an extension of Wherry's."""
+    return Call("DELETE", f"/containers/{escape(name)}/logs")
+
+
 def logs(
     name: str,
     *,

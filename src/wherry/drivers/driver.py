@@ -81,15 +81,17 @@ class ExitStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPlan:
-    """How a monitor writes a container's output: the driver's name, its file, rotation. `json-file` or `none`.
+    """How a monitor writes a container's output: `json-file`, `local` or `none`; its file, rotation, compression.
 
-    `attributes` are written into each record (`attrs`): what the log options `labels`, `env`, `tag` select.
+    Of `local`, `path` is what the names of numbered files begin with. `attributes` are kept with the lines: what the
+    log options `labels`, `env`, `tag` select.
     """
 
     driver: str
     path: str = ""
     bytes_max: int | None = None
     files_max: int = 1
+    compress: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -237,6 +239,9 @@ class Process(Protocol):
 
     async def resume(self) -> None:
         """Thaw."""
+
+    async def clear_log(self) -> None:
+        """Forget what was logged so far; followers go on with what comes."""
 
     async def pids(self) -> list[int]:
         """The pids on the host of everything that runs in the container."""

@@ -57,7 +57,7 @@ class Monitors:
         log_directory = -1
         try:
             if log.driver != "none":
-                log_directory = _open_log_directory(log.directory)
+                log_directory = _open_log_directory(log.directory, is_own=log.driver == "local")
             standing = (theirs.fileno(), process.directory, *([log_directory] if log_directory >= 0 else []))
             process.connect(ours)
             crash_point("start.fork-wanted")
@@ -157,8 +157,11 @@ class Monitors:
             await process.greet(line)  # who has no monitor now gets one that knows the new keeper
 
 
-def _open_log_directory(path: str) -> int:
+def _open_log_directory(path: str, *, is_own: bool) -> int:
+    """The directory; one of the log's own is made."""
     try:
+        if is_own:
+            os.makedirs(path, mode=0o710, exist_ok=True)
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise EngineError(f"failed to initialize logging driver: open {path}: {error.strerror}") from None

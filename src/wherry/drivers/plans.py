@@ -11,7 +11,7 @@ from wherry.model.errors import Unsupported
 from wherry.monitor import messages
 from wherry.oci.runtime import Rlimit, Seccomp, Spec
 
-_LOG_DRIVERS = ("json-file", "none")
+_LOG_DRIVERS = ("json-file", "local", "none")
 _PROGRAMS_MAX = 64
 
 
@@ -81,5 +81,6 @@ def _log_plan(plan: LogPlan) -> messages.LogPlan:
         name=name,
         bytes_max=plan.bytes_max,
         files_max=plan.files_max,
+        compress=plan.compress,
         attributes=dict(plan.attributes),
     )

@@ -14,6 +14,7 @@ from wherry.model.errors import Conflict, EngineError, Unavailable
 from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
+    ClearLog,
     Exec,
     ExecExited,
     Executing,
@@ -196,6 +197,10 @@ class NativeProcess:
     async def resume(self) -> None:
         """Thaw. Raises ProcessGone."""
         await self.ask(lambda serial: Thaw(serial=serial))
+
+    async def clear_log(self) -> None:
+        """Forget what was logged so far. Raises ProcessGone."""
+        await self.ask(lambda serial: ClearLog(serial=serial))
 
     async def pids(self) -> list[int]:
         """Everything that runs in the container. Raises ProcessGone."""

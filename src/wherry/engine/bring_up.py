@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
-from wherry.drivers.driver import Birth, Process, StartFailed
+from wherry.drivers.driver import Birth, LogPlan, Process, StartFailed
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
 from wherry.engine.joining import Joined, join
@@ -21,6 +21,7 @@ from wherry.engine.telling import tell_networks
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
+from wherry.model.errors import InvalidParameter
 from wherry.model.health import at_start
 from wherry.model.state import Happening, after
 from wherry.oci.runtime import Spec
@@ -30,6 +31,8 @@ _BIRTH_FAILED = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
     "unable to start container process: error during container init: {error}"
 )
+_LOG_FAILED = "failed to create task for container: failed to initialize logging driver: {error}"
+EXIT_CODE_OF_FAILURE = 128
 NOT_EXECUTABLE = (126, 127)
 
 
@@ -109,7 +112,7 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
 
 
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:
-    log = log_plan(container, engine.directory(container.id))
+    log = _log_plan(engine, container)
     spec, rootfs_fd = await asyncio.to_thread(_get_ready, engine, container, joined)
     birth = Birth(
         id=container.id,
@@ -130,6 +133,14 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
     except StartFailed as error:
         kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
         raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+
+
+def _log_plan(engine: Engine, container: Container) -> LogPlan:
+    """Raises Broken: what is wrong with the values of log options, dockerd finds out now."""
+    try:
+        return log_plan(engine, container)
+    except InvalidParameter as error:
+        raise Broken(_LOG_FAILED.format(error=error), EXIT_CODE_OF_FAILURE) from None
 
 
 def _get_ready(engine: Engine, container: Container, joined: Joined) -> tuple[Spec, int]:

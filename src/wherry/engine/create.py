@@ -18,6 +18,7 @@ from wherry.engine.defaults.capabilities import lacking
 from wherry.engine.engine import Engine
 from wherry.engine.images import find_image
 from wherry.engine.links import resolve_links
+from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
 from wherry.engine.plan.namespaces import CONTAINER
 from wherry.engine.request.check import check, check_endpoints
@@ -60,7 +61,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     image = find_image(engine, request.image, platform=platform)
     container = _record(engine, container_id, request, image)
     container = replace(container, links=resolve_links(engine, container.host_config))
-    verify(container, directory=engine.directory(container_id))
+    verify(container)
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved, _making(engine, container_id):
             container, volumes = await _provide(engine, replace(container, name=reserved), undo)
@@ -90,6 +91,7 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     host_config = request.host_config or HostConfig()
     networking = request.networking_config or NetworkingConfig()
     refuse_unserved(host_config, networking)
+    check_log_config(engine, host_config.log_config)
     check(request, host_config)
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking)

@@ -12,6 +12,7 @@ def defaults_of(engine: Engine) -> Defaults:
     return Defaults(
         log_driver=settings.log_driver,
         log_options=settings.log_options,
+        log_defaults={name: driver.defaults for name, driver in engine.log_drivers.items()},
         shm_bytes=settings.default_shm_size,
         runtime=settings.default_runtime,
         cgroupns=settings.default_cgroup_namespace or ("private" if cgroup_version() == 2 else "host"),

@@ -14,6 +14,7 @@ from wherry.engine.settings import Settings
 from wherry.engine.usage import Reader
 from wherry.events.bus import Bus
 from wherry.images.library import Library
+from wherry.logs.driver import LogDriver
 from wherry.model.container import Container
 from wherry.networks.driver import Networks
 from wherry.records.ledger import Ledger
@@ -85,6 +86,7 @@ class Engine:
     volumes: Volumes
     networks: Networks
     drivers: dict[str, ExecDriver]
+    log_drivers: dict[str, LogDriver]
     library: Library
     bus: Bus
     tasks: asyncio.TaskGroup

@@ -40,7 +40,7 @@ async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspectio
     return Inspection(
         container=container,
         exec_ids=tuple(record.id for record in running_execs if record.running or record.exit_code is None),
-        log_path=str(log_path(container, directory)) if was_started and has_log else "",
+        log_path=str(log_path(engine, container)) if was_started and has_log else "",
         resolv_conf_path=str(directory / "resolv.conf") if was_started else "",
         hostname_path=str(directory / "hostname") if was_started else "",
         hosts_path=str(directory / "hosts") if was_started else "",

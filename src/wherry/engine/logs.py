@@ -1,20 +1,17 @@
-"""`GET /containers/{id}/logs`: what was said, as bytes ready to be sent."""
+"""`GET /containers/{id}/logs`: what was said, as bytes ready to be sent; and forgetting it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
+from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
-from wherry.engine.log_plan import log_path
+from wherry.engine.log_plan import log_path, log_reader
 from wherry.engine.wait import ended
-from wherry.logs.driver import LogQuery, LogReader
+from wherry.logs.driver import LogQuery
 from wherry.logs.frames import frames
-from wherry.logs.jsonfile import JsonFileLogs
-from wherry.logs.none import NoLog
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter, Unsupported
-
-READERS: dict[str, LogReader] = {"json-file": JsonFileLogs(), "none": NoLog()}
 
 
 class LogStream:
@@ -30,11 +27,10 @@ class LogStream:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Pieces of the answer; framed unless the container has a terminal."""
         container = self._container
-        reader = READERS[container.host_config.log_config.type]
-        path = str(log_path(container, self._engine.directory(container.id)))
+        path = str(log_path(self._engine, container))
         end = asyncio.ensure_future(ended(self._engine, container.id)) if self._query.follow else None
         try:
-            async for batch in reader.read(path, self._query, ended=end):
+            async for batch in log_reader(container).read(path, self._query, ended=end):
                 yield frames(batch, self._query, framed=not self.tty)
         finally:
             if end is not None:
@@ -46,6 +42,23 @@ def prepare(engine: Engine, name: str, query: LogQuery) -> LogStream:
     if not (query.stdout or query.stderr):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = find(engine, name)
-    if container.host_config.log_config.type == "none":
+    if log_reader(container).name == "none":
         raise Unsupported("configured logging driver does not support reading")
     return LogStream(engine, container, query)
+
+
+async def clear(engine: Engine, name: str) -> None:
+    """Forget what a container has said so far; what it says next is logged as before. Raises NotFound, EngineError."""
+    container = find(engine, name)
+    live = engine.live_of(container.id)
+    async with live.lock:
+        container = find(engine, container.id)
+        if live.process is not None:
+            try:
+                await live.process.clear_log()
+            except ProcessGone:
+                pass
+            else:
+                return
+        path = str(log_path(engine, container))
+        await asyncio.to_thread(log_reader(container).clear, path)

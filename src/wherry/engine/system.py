@@ -13,7 +13,6 @@ from typing import Any
 from wherry import __version__
 from wherry.engine.abilities import abilities, cgroup_version
 from wherry.engine.engine import Engine
-from wherry.engine.request.refuse import LOG_DRIVERS
 from wherry.model.clock import now_ns, rfc3339
 from wherry.model.state import Status
 
@@ -109,7 +108,7 @@ def _storage(engine: Engine) -> dict[str, Any]:
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": list(LOG_DRIVERS),
+            "Log": sorted(engine.log_drivers),
         },
     }
 

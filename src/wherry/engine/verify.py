@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from pathlib import Path
 
 from wherry.engine.defaults import capabilities
 from wherry.engine.defaults.devices import device_rules
-from wherry.engine.log_plan import log_plan
 from wherry.engine.mounting import check_sources
 from wherry.engine.plan.process import rlimits
 from wherry.engine.plan.security import security_options
@@ -16,7 +14,7 @@ from wherry.model.errors import InvalidParameter
 from wherry.networks.files import extra_host
 
 
-def verify(container: Container, *, directory: Path) -> None:
+def verify(container: Container) -> None:
     """Raise InvalidParameter or Unsupported in dockerd's words, as dockerd does when a container is created."""
     host_config = container.host_config
     capabilities.check(host_config.cap_add or (), host_config.cap_drop or (), capabilities.available())
@@ -24,7 +22,6 @@ def verify(container: Container, *, directory: Path) -> None:
     device_rules(host_config.device_cgroup_rules or (), privileged=host_config.privileged)
     rlimits(host_config.ulimits or (), ())
     sysctls(container)
-    log_plan(container, directory)
     check_sources(container.mounts)
     _check_name_servers(host_config.dns or ())
     for entry in host_config.extra_hosts or ():

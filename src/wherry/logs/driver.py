@@ -1,4 +1,4 @@
-"""The Protocol of a log driver's reading side: what a container has said so far, and what it says next.
+"""The Protocol of a log driver: what it keeps of a container's output, how that is read, where else it is sent.
 
 Terms
 -----
@@ -7,6 +7,11 @@ Line
     newline at their end.
 Batch
     Lines that are there at once. They come in batches because there are millions of them.
+Keeping
+    What the container's monitor writes on this host: always something, but for `none`. It outlives the daemon.
+Sender
+    What brings lines elsewhere: to a syslog server, for one. It reads what is kept, at its own pace, so that no server
+    ever holds a container up, and what was said while no daemon was there is sent by the next.
 
 An example
 ----------
@@ -14,15 +19,17 @@ An example
 >>> async for batch in reader.read(path, query, ended=process.wait()):
 ...     await client.write(frames(batch, query))
 
-The writing side is the monitor's: a log driver is named in the execution driver's LogPlan.
+Someone who writes a driver: `check` at create says what is wrong with the options; at start `keeping` says what is
+written here, and `connect` makes a Sender, or none for a driver that sends nothing. A start fails with what they raise.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
 
+from wherry.logs.subject import Subject
 from wherry.model.clock import parse_rfc3339
 
 
@@ -35,7 +42,7 @@ class LogText(Struct, frozen=True, gc=False):
     @property
     def text(self) -> bytes:
         """What was written, with its newline if it had one."""
-        return self.log.encode()
+        return self.log.encode(errors="surrogateescape")
 
 
 class LogLine(LogText, frozen=True, gc=False):
@@ -72,8 +79,32 @@ class LogQuery:
         return not (self.timestamps or self.details)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What is written here: `json-file`, `local` or `none`; sizes in bytes, None for no limit."""
+
+    format: str
+    bytes_max: int | None = None
+    files_max: int = 1
+    compress: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line on its way elsewhere, without its newline.
+
+    A long line comes in parts: `part` counts them from 1 on, 0 for a whole line; `is_last` is its end.
+    """
+
+    text: bytes
+    stream: str
+    time_ns: int
+    part: int = 0
+    is_last: bool = True
+
+
 class LogReader(Protocol):
-    """Reads what one log driver writes."""
+    """Reads what is kept in one format."""
 
     name: str
 
@@ -86,4 +117,56 @@ class LogReader(Protocol):
 
         With `query.follow` it goes on until `ended`, which is awaited: the container's end, after which all its
         output is logged. Closing the iterator lets go of everything. Raises Unsupported, OSError.
+        """
+
+    def clear(self, path: str) -> None:
+        """Forget what was written, while nobody writes. Raises OSError."""
+
+
+class Sender(Protocol):
+    """Brings one container's lines elsewhere. One call at a time."""
+
+    async def send(self, entries: Sequence[Entry]) -> None:
+        """Send them all, in order; on return they are no more ours to lose. Connects again where it has to.
+
+        Raises OSError (TimeoutError is one) when it could not: then it is asked again, with the same lines.
+        """
+
+    @property
+    def retry(self) -> "Retry":
+        """How to go on after a failure."""
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Pauses between attempts, in seconds, doubled from the first to the longest; None attempts for no end."""
+
+    first_seconds: float = 0.1
+    longest_seconds: float = 10.0
+    attempts_max: int | None = None
+
+
+class LogDriver(Protocol):
+    """One log driver, by its name. One object for all containers."""
+
+    name: str
+    defaults: Mapping[str, str]
+    """Options that are in force, and shown by inspect, when a container says none of them."""
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """What is wrong with a container's options, when it is created. Raises InvalidParameter."""
+
+    def keeping(self, options: Mapping[str, str]) -> Keeping:
+        """What is written here. Raises InvalidParameter."""
+
+    def attributes(self, subject: Subject) -> Mapping[str, str]:
+        """What is kept with each line, for `logs --details`. Raises InvalidParameter."""
+
+    async def connect(self, subject: Subject) -> Sender | None:
+        """Get ready to send a container's lines, and see that the other side is there.
+
+        Raises InvalidParameter, OSError.
         """

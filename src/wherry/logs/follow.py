@@ -4,35 +4,52 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from wherry.linux import inotify
-from wherry.logs.files import OpenFile, is_current, open_log
+from wherry.logs.files import OpenLog
 
 _MASK = inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO | inotify.IN_DELETE | inotify.IN_ONLYDIR
 _NS_PER_SECOND = 1_000_000_000
 
 
-class Follower:
+File = TypeVar("File", bound=OpenLog)
+
+
+class LogFiles(Protocol[File]):
+    """The files of one log in its directory, whatever they are called."""
+
+    directory: str
+
+    def concerns(self, name: bytes) -> bool:
+        """Whether a change of that directory entry may be news."""
+
+    def open(self, *, known: int = 0) -> list[File]:
+        """The files from the oldest on; with `known` only those that came after the file of that identity."""
+
+    def is_current(self, file: OpenLog) -> bool:
+        """Whether a file is still the one that is written."""
+
+
+class Follower(Generic[File]):
     """Watches a log's directory from its making on."""
 
-    def __init__(self, path: str, ended: Awaitable[object] | None, *, until_ns: int = 0) -> None:
+    def __init__(self, log: LogFiles[File], ended: Awaitable[object] | None, *, until_ns: int = 0) -> None:
         """Begin to watch. `ended` is the container's end. Raises OSError."""
-        self._path = path
-        self._name = os.path.basename(path).encode()
+        self._log = log
         self._until_ns = until_ns
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._fd = inotify.open_inotify()
         try:
-            inotify.add_watch(self._fd, os.path.dirname(path), _MASK)
+            inotify.add_watch(self._fd, log.directory, _MASK)
         except OSError:
             os.close(self._fd)
             raise
         self._loop.add_reader(self._fd, self._notice)
         self._ended = _own(ended) if ended is not None else None
 
-    async def goes_on(self, files: list[OpenFile]) -> AsyncIterator[OpenFile]:
+    async def goes_on(self, files: list[File]) -> AsyncIterator[File]:
         """A file each time there may be more in it, until the container's end. `files` has what is open."""
         while True:
             is_last_look = self._is_over()
@@ -40,11 +57,11 @@ class Follower:
             for file in files:
                 file.look_again()
                 yield file
-            while not files or not is_current(self._path, files[-1]):
+            while not files or not self._log.is_current(files[-1]):
                 for file in files[-1:]:  # what was written right before its rotation
                     file.look_again()
                     yield file
-                newer = open_log(self._path, known=files[-1].inode if files else 0)
+                newer = self._log.open(known=files[-1].identity if files else 0)
                 if not newer:
                     break
                 _replace(files, newer)
@@ -64,7 +81,7 @@ class Follower:
 
     def _notice(self) -> None:
         events = inotify.read_events(self._fd)
-        if any(event.name == self._name or event.mask & inotify.IN_Q_OVERFLOW for event in events):
+        if any(self._log.concerns(event.name) or event.mask & inotify.IN_Q_OVERFLOW for event in events):
             self._more.set()
 
     def _is_over(self) -> bool:
@@ -86,7 +103,7 @@ def _own(ended: Awaitable[object]) -> asyncio.Future[object]:
     return asyncio.shield(ended) if asyncio.isfuture(ended) else asyncio.ensure_future(ended)
 
 
-def _replace(files: list[OpenFile], newer: list[OpenFile]) -> None:
+def _replace(files: list[File], newer: list[File]) -> None:
     """Follow the newest; those in between are read once, and closed with it."""
     for file in files:
         file.close()

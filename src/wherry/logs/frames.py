@@ -17,13 +17,13 @@ def frames(lines: Sequence[LogText], query: LogQuery, *, framed: bool = True) ->
     """
     texts = [line.log for line in lines] if query.is_plain else [_decorated(line, query) for line in lines]
     if not framed:
-        return "".join(texts).encode()
+        return "".join(texts).encode(errors="surrogateescape")
     streams = {line.stream for line in lines}
     if len(streams) == 1 and "".join(texts).isascii():
         return _frames_alike(texts, streams.pop())
     parts: list[bytes] = []
     for line, text in zip(lines, texts, strict=True):
-        data = text.encode()
+        data = text.encode(errors="surrogateescape")
         parts += (_header(line.stream, len(data)), data)
     return b"".join(parts)
 

@@ -1,17 +1,21 @@
 """Reading Docker's json-file logs: backwards for the tail, forwards in batches, and on and on while followed."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from wherry.logs.driver import LogLine, LogQuery, LogText
-from wherry.logs.files import OpenFile, open_log
+from wherry.logs.files import OpenFile, ShiftedFiles
 from wherry.logs.follow import Follower
 from wherry.model.clock import rfc3339
+from wherry.monitor.lognames import Shifted
+from wherry.monitor.rundir import opened
 
 _READ_BYTES = 131072
+_BLOCK_BYTES = 65536
 # A record holds at most 16 KiB of output, six bytes for each at worst; what is longer was not written by us.
 _LINE_BYTES_MAX = 1048576
 
@@ -32,11 +36,12 @@ class JsonFileLogs:
         """The lines that are wanted, in batches. Raises OSError."""
         wanted = _Wanted(query)
         # The follower watches before the files are opened: nothing can be written between.
-        follower = Follower(path, ended, until_ns=query.until_ns) if query.follow else None
+        log = ShiftedFiles(path)
+        follower = Follower(log, ended, until_ns=query.until_ns) if query.follow else None
         files: list[OpenFile] = []
         try:
-            files = open_log(path)
-            _skip(files, query.tail)
+            files = log.open()
+            await asyncio.to_thread(_skip, files, query)
             async for batch in _batches(files, wanted):
                 yield batch
             if follower:
@@ -50,6 +55,11 @@ class JsonFileLogs:
                 await follower.close()
             for file in files:
                 file.close()
+
+    def clear(self, path: str) -> None:
+        """Remove the files, while nobody writes. Raises OSError."""
+        with opened(os.path.dirname(path)) as directory:
+            Shifted(directory, os.path.basename(path), 1).clear()
 
 
 class _Wanted:
@@ -91,6 +101,7 @@ class _Wanted:
 async def _batches(files: list[OpenFile], wanted: _Wanted, *, close: bool = True) -> AsyncIterator[Sequence[LogText]]:
     """What is in the files, from the oldest on; all but the last are closed on the way."""
     for file in list(files):
+        await asyncio.to_thread(file.prepare)
         for data in _whole_lines(file, wanted.rests):
             lines = wanted.choose(data)
             if lines:
@@ -105,7 +116,7 @@ async def _batches(files: list[OpenFile], wanted: _Wanted, *, close: bool = True
 
 def _whole_lines(file: OpenFile, rests: dict[int, bytes]) -> Iterator[bytes]:
     """Pieces of the file that end with a record's end; what is half written is kept for the next look."""
-    rest = rests.pop(file.inode, b"")
+    rest = rests.pop(file.identity, b"")
     while data := file.read(_READ_BYTES):
         data = rest + data
         end = data.rfind(b"\n") + 1
@@ -113,7 +124,7 @@ def _whole_lines(file: OpenFile, rests: dict[int, bytes]) -> Iterator[bytes]:
         if end:
             yield data[:end]
     if rest:
-        rests[file.inode] = rest
+        rests[file.identity] = rest
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[Line]) -> list[Line]:
@@ -132,13 +143,59 @@ def _decode_each(data: bytes, decoder: msgspec.json.Decoder[Line]) -> Iterator[L
             continue
 
 
-def _skip(files: list[OpenFile], tail: int | None) -> None:
-    """Leave only the last so many records."""
-    if tail is None:
-        return
-    left = tail
-    for file in reversed(files):
-        if left > 0:
-            left -= file.skip_to_last(left)
+def _skip(files: list[OpenFile], query: LogQuery) -> None:
+    """Leave only the last so many records, and of these only what may be late enough."""
+    if query.tail is not None:
+        left = query.tail
+        for file in reversed(files):
+            if left > 0:
+                file.prepare()
+                left -= file.skip_to_last(left)
+            else:
+                file.position = file.end
+    if query.since_ns:
+        _skip_to_time(files, rfc3339(query.since_ns)[:-1])
+
+
+def _skip_to_time(files: list[OpenFile], since: str) -> None:
+    """As far as it can be done by halving; `_Wanted` judges each record. Files that are too old are not opened up."""
+    for number, file in reversed(list(enumerate(files))):
+        file.prepare()
+        first = _time_after(file, 0)
+        if first and first[1] < since:
+            file.position = max(file.position, _halve(file, since))
+            for older in files[:number]:
+                older.close()
+            del files[:number]
+            return
+
+
+def _halve(file: OpenFile, since: str) -> int:
+    """The offset of a record before `since`, after which few come before it."""
+    early, late = 0, file.end
+    while late - early > _BLOCK_BYTES:
+        middle = (early + late) // 2
+        found = _time_after(file, middle)
+        if found and found[0] < late and found[1] < since:
+            early = found[0]
         else:
-            file.position = file.end
+            late = middle
+    return early
+
+
+def _time_after(file: OpenFile, offset: int) -> tuple[int, str] | None:
+    """Where the next record begins after `offset`, and its time without Z."""
+    size = _BLOCK_BYTES
+    while size <= _LINE_BYTES_MAX:
+        data = os.pread(file.fd, size, offset)
+        start = data.find(b"\n") + 1 if offset else 0
+        end = data.find(b"\n", start)
+        if (start or not offset) and end > 0:
+            try:
+                return offset + start, _WHOLE.decode(data[start:end]).time[:-1]
+            except msgspec.DecodeError:
+                return None
+        if len(data) < size:
+            return None
+        size *= 4
+    return None

@@ -18,3 +18,6 @@ class NoLog:
         del path, query, ended
         raise Unsupported("configured logging driver does not support reading")
         yield []  # type: ignore[unreachable]  # it makes this an iterator
+
+    def clear(self, path: str) -> None:
+        """There is nothing."""

@@ -10,10 +10,13 @@ from wherry.monitor import container as containers
 from wherry.monitor import rundir, wire
 from wherry.monitor.delivery import BirthPlace, Delivery
 from wherry.monitor.inheritance import sort
+from wherry.monitor.jsonlog import Json
 from wherry.monitor.logfile import LogFile
+from wherry.monitor.lognames import Numbered, Shifted
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.messages import LogPlan, Refused, Start, TakeOver, write
 from wherry.monitor.monitor import Monitor, become_monitor
+from wherry.monitor.packed import Packed
 
 
 class Order:
@@ -109,6 +112,8 @@ def _start(request: Start, connection: socket.socket, order: Order, line: socket
     with delivery:
         monitor = Monitor(directory, plan, listener=delivery.listener, line=line, held=tuple(take))
         log = _open_log(monitor, directory, order.log_directory, plan.log)
+        if log:
+            log.begin()
         container = delivery.finish()
     monitor.watch(container, log, sessions)
     rundir.end_birth(directory)
@@ -139,9 +144,16 @@ def _open_log(monitor: Monitor, directory: int, log_directory: int | None, plan:
     journal = rundir.open_journal(directory)  # also the lock that only one monitor holds
     if log_directory is None:
         return None
-    file = LogFile(log_directory, plan.name, bytes_max=plan.bytes_max, files_max=plan.files_max)
-    attributes = write(plan.attributes) if plan.attributes else b""
-    return LogWriter(file, journal, attributes=attributes, on_loss=monitor.trouble)
+    kind, record = (Shifted, Json()) if plan.driver == "json-file" else (Numbered, Packed())
+    file = LogFile(
+        log_directory,
+        kind(log_directory, plan.name, plan.files_max),
+        record,
+        bytes_max=plan.bytes_max,
+        attributes=write(plan.attributes) if plan.attributes else b"",
+        compress=plan.compress,
+    )
+    return LogWriter(file, journal, on_loss=monitor.trouble)
 
 
 def _refuse(connection: socket.socket, error: Exception) -> None:

@@ -44,6 +44,35 @@ def _mark_each_byte(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_HANDLER, _mark_each_byte)
 
 
+class Json:
+    """`wherry.monitor.logfile.Format` of the driver `json-file`."""
+
+    def preamble(self, attributes: bytes) -> bytes:
+        """Nothing: every record has its attributes."""
+        del attributes
+        return b""
+
+    def encode(
+        self, data: bytes, *, stream: str, first_ns: int, rest_ns: int = 0, final: bool = False, attributes: bytes = b""
+    ) -> "Encoded":
+        """As `encode`."""
+        return encode(data, stream=stream, first_ns=first_ns, rest_ns=rest_ns, final=final, attributes=attributes)
+
+    def end_of_record(self, records: bytes, start: int, at: int) -> int:
+        """The end of the record that has byte `at`; records begin at `start`."""
+        newline = records.find(b"\n", max(start, at))
+        return newline + 1 if newline >= 0 else len(records)
+
+    def whole(self, records: bytes) -> int:
+        """How much of what was cut off anywhere is whole records."""
+        return records.rfind(b"\n") + 1
+
+    def time_ns(self, records: bytes, start: int) -> int:
+        """Not needed: a reader finds a time in a json-file by halving."""
+        del records, start
+        return 0
+
+
 class Encoded(Struct, frozen=True):
     """Whole records, the bytes of a line that has not ended, and the stamp its logged parts carry (0 for none)."""
 
@@ -53,7 +82,7 @@ class Encoded(Struct, frozen=True):
     last_ns: int
 
 
-class _Piece(Struct, frozen=True):
+class Piece(Struct, frozen=True):
     """Part of a line that becomes one record: `ends` with the line's newline or not."""
 
     text: bytes
@@ -73,7 +102,7 @@ def encode(
     first_ns = after(first_ns - 1)
     middle = _middle(stream, attributes)
     end = data.rfind(b"\n") + 1
-    if rest_ns or final or len(data) - end >= LINE_BYTES_MAX or not _has_short_lines(data, end):
+    if rest_ns or final or len(data) - end >= LINE_BYTES_MAX or not has_short_lines(data, end):
         return _encode_pieces(data, middle, first_ns, rest_ns, final=final)
     if not end:
         return Encoded(b"", data, 0, first_ns - 1)
@@ -98,7 +127,7 @@ def _middle(stream: str, attributes: bytes) -> str:
     return f'\\n","stream":"{stream}",{attrs}"time":"'
 
 
-def _has_short_lines(data: bytes, end: int) -> bool:
+def has_short_lines(data: bytes, end: int) -> bool:
     """Whether no line can be as long as LINE_BYTES_MAX: every block of half that size has a newline."""
     return all(data.find(b"\n", start, start + _BLOCK) >= 0 for start in range(0, end, _BLOCK)) or end <= _BLOCK
 
@@ -177,7 +206,7 @@ def _encode_pieces(data: bytes, middle: str, first_ns: int, rest_ns: int, *, fin
     parts: list[str] = []
     taken = 0
     stamp, last_ns = first_ns, first_ns - 1
-    for piece in _cut(data, first_ns, rest_ns, final=final):
+    for piece in cut(data, first_ns, rest_ns, final=final):
         stamp = piece.time_ns
         last_ns = max(last_ns, stamp)
         moment, tail = divmod(stamp, 1000)
@@ -189,7 +218,8 @@ def _encode_pieces(data: bytes, middle: str, first_ns: int, rest_ns: int, *, fin
     return Encoded("".join(parts).encode("latin-1"), data[taken:], rest_ns, last_ns)
 
 
-def _cut(data: bytes, first_ns: int, rest_ns: int, *, final: bool) -> list[_Piece]:
+def cut(data: bytes, first_ns: int, rest_ns: int, *, final: bool) -> list[Piece]:
+    """Lines in parts of at most LINE_BYTES_MAX; those of one line carry the stamp of its first."""
     pieces = []
     start, stamp = 0, rest_ns or first_ns
     fresh = first_ns if rest_ns else after(first_ns)
@@ -198,7 +228,7 @@ def _cut(data: bytes, first_ns: int, rest_ns: int, *, final: bool) -> list[_Piec
         if newline < 0 and len(data) - start < LINE_BYTES_MAX and not final:
             break
         end = newline if newline >= 0 else min(start + LINE_BYTES_MAX, len(data))
-        pieces.append(_Piece(data[start:end], newline >= 0, stamp))
+        pieces.append(Piece(data[start:end], newline >= 0, stamp))
         start = end + (newline >= 0)
         if newline >= 0:
             stamp, fresh = fresh, after(fresh)

@@ -1,30 +1,80 @@
 """A log file that is rotated at a size: records go in whole, in order, and can be continued by a successor.
 
 As dockerd (daemon/logger/loggerutils/logfile.go): a file that has reached its size is rotated before the next
-record; `x` becomes `x.1`, that `x.2` and so on; with a single file the old one is unlinked.
+record. What the files are called is `lognames`, what a record looks like is a `Format`.
 """
 
-import contextlib
 import os
 import stat
+import struct
+from collections.abc import Callable
+from typing import Protocol
 
+from wherry.monitor import squeeze
 from wherry.monitor.journal import Place
+from wherry.monitor.jsonlog import Encoded
+from wherry.monitor.lognames import INDEX, Names, remove_temporaries
 
+# An entry of an index: the offset of a record and its first stamp.
+MARK = struct.Struct("<QQ")
+MARK_EVERY_BYTES = 262144
 _MODE = 0o640
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-class LogFile:
-    """The file `name` in an open directory."""
+class Format(Protocol):
+    """How output becomes records. `encode` is pure, so that a successor gets the very same bytes."""
 
-    def __init__(self, directory_fd: int, name: str, *, bytes_max: int | None, files_max: int) -> None:
-        """Open or make the file. Raises OSError."""
+    def preamble(self, attributes: bytes) -> bytes:
+        """What a file begins with."""
+
+    def encode(
+        self, data: bytes, *, stream: str, first_ns: int, rest_ns: int = 0, final: bool = False, attributes: bytes = b""
+    ) -> Encoded:
+        """What is left of an unfinished line together with what came after it; see `jsonlog.encode`."""
+
+    def end_of_record(self, records: bytes, start: int, at: int) -> int:
+        """The end of the record that has byte `at`; records begin at `start`."""
+
+    def whole(self, records: bytes) -> int:
+        """How much of what was cut off anywhere is whole records."""
+
+    def time_ns(self, records: bytes, start: int) -> int:
+        """The first stamp of the record at `start`, 0 where no index is kept."""
+
+
+class LogFile:
+    """The current file of a log in an open directory."""
+
+    def __init__(
+        self,
+        directory_fd: int,
+        names: Names,
+        record: Format,
+        *,
+        bytes_max: int | None,
+        attributes: bytes = b"",
+        compress: bool = False,
+    ) -> None:
+        """Open or make the file. `compress` is for those that are rotated. Raises OSError."""
+        self.format = record
+        self.attributes = attributes
         self._directory = directory_fd
-        self._name = name
+        self._names = names
         self._bytes_max = bytes_max
-        self._files_max = files_max
+        self._compress = compress
+        self._squeezer = 0
+        self._preamble = record.preamble(attributes)
         self._fd = -1
         self._open()
+
+    def begin(self) -> None:
+        """A container begins to write, whose attributes may be others than before. Raises OSError."""
+        if self._compress:
+            remove_temporaries(self._directory)
+            self._squeeze()
+        if self._preamble and self._size > len(self._preamble):
+            self._append(self._preamble)
 
     def place(self) -> Place:
         """Where the next encoding begins."""
@@ -37,42 +87,45 @@ class LogFile:
         """
         if self._fd < 0:
             self._open()  # a rotation had failed
+        if self._size - self._marked >= MARK_EVERY_BYTES:
+            self._mark(self.format.time_ns(records, start))
         end = self._cut(records, start, self._size)
-        view = memoryview(records)[start:end]
-        before = self._size
-        try:
-            while view:
-                count = os.write(self._fd, view)
-                self._size += count
-                view = view[count:]
-        except OSError:
-            self._drop_half_record(before, records[start : start + self._size - before])
-            raise
+        self._append(memoryview(records)[start:end])
         return end
 
     @property
     def is_full(self) -> bool:
         """Whether it is rotated before the next record."""
-        return self._bytes_max is not None and self._size >= self._bytes_max
+        return self._fills(self._size)
 
     def rotate(self) -> Place:
         """Make room: the older ones move on, a new file begins. Raises OSError."""
-        os.close(self._fd)
-        self._fd = -1
-        try:
-            self._shift()
-        finally:
-            self._open()
+        self._begin_anew(self._names.advance)
+        self._squeeze()
         return self.place()
+
+    def clear(self) -> None:
+        """Forget all that was written. Raises OSError."""
+        self._begin_anew(self._names.clear)
 
     def reached(self, records: bytes, place: Place) -> int:
         """How much of `records` a forerunner got into the log, when it had come to `place`."""
         if place.inode == self._inode and self._size >= place.offset:
             return min(place.done + self._size - place.offset, len(records))
-        if self._bytes_max is not None and place.inode != self._inode:
-            # It had filled that file, rotated it, and was killed before it could say so.
-            return min(self._cut(records, place.done, place.offset) + self._size, len(records))
+        if self._bytes_max is not None:
+            # It had filled that file, rotated it, and was killed before it could say so. The inode may be the same.
+            into_last = place.done if self._fills(place.offset) else self._cut(records, place.done, place.offset)
+            return min(into_last + self._size - len(self._preamble), len(records))
         return place.done
+
+    def reaped(self, pid: int, *, well: bool) -> bool:
+        """A child has ended; whether it was ours, which compresses. When it did `well`, the next may follow."""
+        if not pid or pid != self._squeezer:
+            return False
+        self._squeezer = 0
+        if well:
+            self._squeeze()
+        return True
 
     def close(self) -> None:
         """Close the file and its directory."""
@@ -81,31 +134,64 @@ class LogFile:
         os.close(self._directory)
 
     def _open(self) -> None:
-        self._fd = os.open(self._name, _FLAGS, _MODE, dir_fd=self._directory)
+        self._fd = os.open(self._names.current, _FLAGS, _MODE, dir_fd=self._directory)
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{self._name} is no regular file")
+            raise OSError(f"{self._names.current} is no regular file")
         self._size, self._inode = status.st_size, status.st_ino
+        self._marked = self._size
+        if self._size < len(self._preamble):  # new, or a forerunner was killed over it
+            os.ftruncate(self._fd, 0)
+            self._size = 0
+            self._append(self._preamble)
+
+    def _begin_anew(self, make_room: Callable[[], None]) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        try:
+            with squeeze.Locked(self._directory):
+                make_room()
+        finally:
+            self._open()
+
+    def _squeeze(self) -> None:
+        """Have the newest that is not compressed yet compressed; one at a time."""
+        if self._compress and not self._squeezer and (names := self._names.rotated()):
+            self._squeezer = squeeze.start(self._directory, names[0], blocks=bool(self._preamble))
+
+    def _append(self, records: bytes | memoryview) -> None:
+        before = self._size
+        view = memoryview(records)
+        try:
+            while view:
+                count = os.write(self._fd, view)
+                self._size += count
+                view = view[count:]
+        except OSError:
+            self._size = before + self.format.whole(bytes(records[: self._size - before]))
+            os.ftruncate(self._fd, self._size)
+            raise
+
+    def _mark(self, time_ns: int) -> None:
+        """Note where a record begins, for readers who look for a time."""
+        self._marked = self._size
+        if time_ns:
+            name = f"{self._names.current}{INDEX}"
+            fd = os.open(name, _FLAGS, _MODE, dir_fd=self._directory)
+            try:
+                os.write(fd, MARK.pack(self._size, time_ns))
+            finally:
+                os.close(fd)
+
+    def _fills(self, size: int) -> bool:
+        return self._bytes_max is not None and size >= self._bytes_max + len(self._preamble)
 
     def _cut(self, records: bytes, start: int, size: int) -> int:
         """The end of the first record with which a file of `size` bytes is full."""
-        if self._bytes_max is None or size + len(records) - start < self._bytes_max:
+        if self._bytes_max is None:
             return len(records)
-        newline = records.find(b"\n", max(start, start + self._bytes_max - size - 1))
-        return newline + 1 if newline >= 0 else len(records)
-
-    def _shift(self) -> None:
-        if self._files_max < 2:
-            os.unlink(self._name, dir_fd=self._directory)
-            return
-        for number in range(self._files_max - 1, 1, -1):
-            self._rename(f"{self._name}.{number - 1}", f"{self._name}.{number}")
-        self._rename(self._name, f"{self._name}.1")
-
-    def _rename(self, old: str, new: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # not so many yet, or somebody removed it
-            os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
-    def _drop_half_record(self, before: int, written: bytes) -> None:
-        self._size = before + written.rfind(b"\n") + 1
-        os.ftruncate(self._fd, self._size)
+        room = self._bytes_max + len(self._preamble) - size
+        if len(records) - start < room:
+            return len(records)
+        return self.format.end_of_record(records, start, max(start, start + room - 1))

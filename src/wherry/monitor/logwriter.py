@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from wherry.monitor.journal import Journal, Pending, Place, Rest
-from wherry.monitor.jsonlog import Encoded, after, encode
+from wherry.monitor.jsonlog import Encoded, after
 from wherry.monitor.logfile import LogFile
 
 STREAMS = ("stdout", "stderr")
@@ -13,11 +13,9 @@ _READ_BYTES = 65536
 
 
 class LogWriter:
-    """The `json-file` driver's writing side. Streams are 0 for stdout and 1 for stderr."""
+    """The writing side of all drivers that write. Streams are 0 for stdout and 1 for stderr."""
 
-    def __init__(
-        self, file: LogFile, journal_fd: int, *, attributes: bytes = b"", on_loss: Callable[[OSError], None]
-    ) -> None:
+    def __init__(self, file: LogFile, journal_fd: int, *, on_loss: Callable[[OSError], None]) -> None:
         """Take over the file and the journal's descriptor. The journal is mapped with the first output.
 
         `on_loss` hears why, when the first of several losses in a row happens: the disk is full, for one.
@@ -25,7 +23,6 @@ class LogWriter:
         self._file = file
         self._journal_fd = journal_fd
         self._journal: Journal | None = None
-        self._attributes = attributes
         self._last_ns = 0
         self._on_loss = on_loss
         self._losing = False
@@ -64,6 +61,18 @@ class LogWriter:
             self._write(encoded.records, None)
         journal.finish(0, stream, Rest())
 
+    def begin(self) -> None:
+        """A container begins to write. Raises OSError."""
+        self._file.begin()
+
+    def clear(self) -> None:
+        """Forget all that was written. Raises OSError."""
+        self._file.clear()
+
+    def reaped(self, pid: int, *, well: bool) -> bool:
+        """A child has ended; whether it was the log's."""
+        return self._file.reaped(pid, well=well)
+
     def rest(self) -> None:
         """Keep no memory until there is output again."""
         if self._journal:
@@ -94,7 +103,10 @@ class LogWriter:
 
     def _encode(self, data: bytes, stream: int, first_ns: int, rest_ns: int, *, final: bool = False) -> Encoded:
         name = STREAMS[stream]
-        return encode(data, stream=name, first_ns=first_ns, rest_ns=rest_ns, final=final, attributes=self._attributes)
+        file = self._file
+        return file.format.encode(
+            data, stream=name, first_ns=first_ns, rest_ns=rest_ns, final=final, attributes=file.attributes
+        )
 
     def _write(self, records: bytes, journal: Journal | None, start: int = 0) -> None:
         """Append, rotating between records. What the disk does not take is lost, as with dockerd."""

@@ -27,13 +27,14 @@ class SessionPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LogPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How output is logged: `json-file` or `none`; the file's directory and name; rotation; `attrs` of each record."""
+    """How output is logged: `json-file`, `local` or `none`; the file's directory and name; rotation; attributes."""
 
     driver: str
     directory: str = ""
     name: str = ""
     bytes_max: int | None = None
     files_max: int = 1
+    compress: bool = False
     attributes: dict[str, str] = {}
 
 
@@ -196,6 +197,12 @@ class Thaw(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     serial: int
 
 
+class ClearLog(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Forget what was logged so far."""
+
+    serial: int
+
+
 class ListPids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """Which processes are there? Answered by Pids."""
 
@@ -255,7 +262,7 @@ class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 
 ToNursery = Start | TakeOver
 FromNursery = Forked | Refused
-ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids
+ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids | ClearLog
 FromMonitor = Running | Executing | Pids | Done | Refused | ExecExited | Exited | Trouble
 
 read_to_nursery = msgspec.json.Decoder(ToNursery).decode

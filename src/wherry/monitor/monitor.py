@@ -25,6 +25,7 @@ from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import (
     Attach,
+    ClearLog,
     Done,
     Exec,
     ExecExited,
@@ -161,7 +162,7 @@ class Monitor:
             code = containers.exit_code(status)
             if pid == self._container.pid:
                 self._end(code, time.time_ns())
-            else:
+            elif not (self._log and self._log.reaped(pid, well=not code)):
                 self._execs.died(pid, code)
 
     def _deposit(self) -> None:
@@ -253,13 +254,22 @@ class Monitor:
                 self._execs.resize(request.exec_id, height=request.height, width=request.width)
             case Signal():
                 self._signal(request)
+            case ListPids():
+                return Pids(serial=request.serial, pids=tuple(self._cgroup().pids())), ()
+            case _:
+                self._do_to_all(request)
+        return Done(serial=request.serial), ()
+
+    def _do_to_all(self, request: ToMonitor) -> None:
+        """What concerns the container as a whole."""
+        match request:
             case Freeze():
                 self._cgroup().freeze()
             case Thaw():
                 self._cgroup().thaw()
-            case ListPids():
-                return Pids(serial=request.serial, pids=tuple(self._cgroup().pids())), ()
-        return Done(serial=request.serial), ()
+            case ClearLog():
+                if self._log:
+                    self._log.clear()
 
     def _greet(self, request: Hello, lines: list[socket.socket]) -> Answer:
         if request.line:

@@ -11,7 +11,6 @@ from wherry.model.config import (
     EndpointRequest,
     Healthcheck,
     HostConfig,
-    LogConfig,
     NetworkingConfig,
     RestartPolicy,
     Ulimit,
@@ -74,14 +73,6 @@ def test_health_checks_take_at_least_a_millisecond(name, nanoseconds):
 def test_an_option_that_is_not_served_is_named():
     with pytest.raises(Unsupported, match=r"HostConfig\.Cgroup is not supported yet"):
         refuse_unserved(HostConfig(cgroup="x"), NetworkingConfig())
-    with pytest.raises(Unsupported, match="log driver syslog"):
-        refuse_unserved(HostConfig(log_config=LogConfig(type="syslog")), NetworkingConfig())
-    with pytest.raises(InvalidParameter, match='plugin "odd" not found'):
-        refuse_unserved(HostConfig(log_config=LogConfig(type="odd")), NetworkingConfig())
-    with pytest.raises(Unsupported, match="log option mode is not supported yet"):
-        refuse_unserved(HostConfig(log_config=LogConfig(config={"mode": "x"})), NetworkingConfig())
-    with pytest.raises(InvalidParameter, match="unknown log opt 'x' for json-file log driver"):
-        refuse_unserved(HostConfig(log_config=LogConfig(type="json-file", config={"x": "1"})), NetworkingConfig())
 
 
 @pytest.mark.parametrize(

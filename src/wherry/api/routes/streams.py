@@ -7,7 +7,7 @@ from functools import partial
 from aiohttp import WSMsgType
 from aiohttp.web import HTTPBadRequest, StreamResponse, WebSocketResponse
 
-from wherry.api.answers import send
+from wherry.api.answers import nothing, send
 from wherry.api.connection import following
 from wherry.api.detachkeys import detach_key_bytes
 from wherry.api.hijack import MULTIPLEXED, RAW, hijack
@@ -16,6 +16,7 @@ from wherry.drivers.driver import Session
 from wherry.engine.attach import attach
 from wherry.engine.attach import prepare as prepare_attach
 from wherry.engine.containers import find
+from wherry.engine.logs import clear as clear_logs
 from wherry.engine.logs import prepare as prepare_logs
 from wherry.logs.driver import LogQuery
 from wherry.model.container import Container
@@ -77,6 +78,13 @@ async def logs_of_one(call: Call) -> StreamResponse:
         return await send(call.request, stream, content_type=content_type)
     with following(call.request):
         return await send(call.request, stream, content_type=content_type)
+
+
+@routes.route("DELETE", "/containers/{name}/logs")
+async def clear_logs_of_one(call: Call) -> StreamResponse:
+    """`wherry logs --clear`; Docker's API has nothing of the kind."""
+    await clear_logs(call.engine, call.name)
+    return nothing()
 
 
 async def _hand_over(call: Call, container: Container, keys: bytes, client: socket.socket) -> None:

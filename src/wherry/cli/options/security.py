@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.cli.errors import CommandError
-from wherry.client.text import compact, decode
+from wherry.jsontext import compact, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from wherry.cli.listing import FORMAT_HELP_SHORT
 from wherry.cli.moments import unix
 from wherry.cli.output import line
 from wherry.client import system
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _shower(form: str) -> Callable[[dict[str, Any]], str]:
         return _plain
     if form in ("json", "{{json .}}"):
         return encode
-    from wherry.cli.template import Template, TemplateError
+    from wherry.gotemplate import Template, TemplateError
 
     try:
         template = Template(form)

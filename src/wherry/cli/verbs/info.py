@@ -10,7 +10,7 @@ from wherry.cli.output import complain, emit, flush
 from wherry.cli.verbs.version import of_client
 from wherry.client import system
 from wherry.client.errors import ClientError
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _info(session: Session, given: Given, _: list[str]) -> int:
 
 
 def _templated(values: Values, form: str) -> None:
-    from wherry.cli.template import Template, TemplateError
+    from wherry.gotemplate import Template, TemplateError
 
     if form == "json":
         emit(encode(values) + "\n")

@@ -8,7 +8,7 @@ from wherry.cli.listing import FORMAT_HELP_SHORT
 from wherry.cli.output import complain, emit
 from wherry.client import containers, images, networks, volumes
 from wherry.client.errors import ApiError, NotFound
-from wherry.client.text import decode, indent
+from wherry.jsontext import decode, indent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _show(names: list[str], form: str, find: Callable[[str], str]) -> int:
 
 
 def _templated(found: list[str], form: str) -> None:
-    from wherry.cli.template import Template, TemplateError
+    from wherry.gotemplate import Template, TemplateError
 
     try:
         template = Template(form)

@@ -8,7 +8,7 @@ from wherry.cli.flags import BOOL, INT, STRING, Flag, Verb
 from wherry.cli.output import complain, line
 from wherry.client import containers
 from wherry.client.errors import ApiError
-from wherry.client.text import decode
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

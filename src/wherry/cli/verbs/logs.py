@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 
 def _logs(session: Session, given: Given, names: list[str]) -> int:
+    if given["clear"]:
+        session.client.send(containers.clear_logs(names[0])).read()
+        return 0
     found = session.client.json(containers.inspect(names[0]))
     call = containers.logs(
         found["Id"],
@@ -31,6 +34,7 @@ def _logs(session: Session, given: Given, names: list[str]) -> int:
 LOGS = Verb(
     "[OPTIONS] CONTAINER",
     _logs,
+    Flag("clear", "", BOOL, "Forget what was written so far (Wherry only)"),
     Flag("details", "", BOOL, "Show labels and variables that the log driver kept"),
     Flag("follow", "f", BOOL, "Go on with what comes"),
     Flag("since", "", STRING, 'Begin at a time ("2013-01-02T13:23:37Z") or so long ago ("42m")'),

@@ -9,7 +9,7 @@ from wherry.cli.output import line
 from wherry.cli.platforms import as_json
 from wherry.cli.reference import parse
 from wherry.client import images
-from wherry.client.text import decode
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

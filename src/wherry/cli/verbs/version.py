@@ -13,7 +13,7 @@ from wherry.cli.output import emit, flush
 from wherry.client import system
 from wherry.client.client import VERSION_NEWEST
 from wherry.client.errors import ClientError
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _modern(server: Values) -> Values:
 
 
 def _templated(values: Values, form: str) -> None:
-    from wherry.cli.template import Template, TemplateError
+    from wherry.gotemplate import Template, TemplateError
 
     if form == "json":
         emit(encode(values) + "\n")

@@ -1,9 +1,11 @@
 """Defaults filled in, so that inspect shows what is really in force (moby `adaptContainerSettings`)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wherry.logs.options import CACHE_OPTIONS
 from wherry.model.config import Config, HostConfig, LogConfig, RestartPolicy
 from wherry.model.ids import short_id
 
@@ -16,6 +18,7 @@ class Defaults:
 
     log_driver: str
     log_options: dict[str, str]
+    log_defaults: Mapping[str, Mapping[str, str]]
     shm_bytes: int
     runtime: str
     cgroupns: str
@@ -74,10 +77,19 @@ def _security_opt(host_config: HostConfig) -> tuple[str, ...] | None:
 
 
 def _log_config(said: LogConfig, defaults: Defaults) -> LogConfig:
-    """The daemon's driver unless another is said; its options fill in those of the same driver (moby logs.go)."""
+    """The daemon's driver unless another is said; its options fill in those of the same driver (moby logs.go).
+
+    Whoever says no size gets a rotation.
+    """
     driver = said.type or defaults.log_driver
-    options = defaults.log_options if driver == defaults.log_driver else {}
-    return LogConfig(type=driver, config={**options, **(said.config or {})})
+    of_daemon = defaults.log_options
+    if driver != defaults.log_driver:  # those of the cache are for all drivers
+        of_daemon = {name: value for name, value in of_daemon.items() if name in CACHE_OPTIONS}
+    options = {**of_daemon, **(said.config or {})}
+    own = defaults.log_defaults.get(driver, {})
+    if "max-size" not in options:
+        options = {**own, **options}
+    return LogConfig(type=driver, config=options)
 
 
 def _paths(said: tuple[str, ...] | None, default: tuple[str, ...], *, confined: bool) -> tuple[str, ...] | None:

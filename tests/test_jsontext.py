@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from wherry.client.text import compact, decode, encode, encode_html, indent
+from wherry.jsontext import compact, decode, encode, encode_html, indent
 
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | some.text(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from wherry.cli.template.errors import TemplateError
-from wherry.cli.template.values import shown, truth, type_name
+from wherry.gotemplate.errors import TemplateError
+from wherry.gotemplate.values import shown, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wherry.cli.template.nodes import Row
-from wherry.cli.template.values import shown, truth, type_name
-from wherry.client.text import encode, encode_html
+from wherry.gotemplate.nodes import Row
+from wherry.gotemplate.values import shown, truth, type_name
+from wherry.jsontext import encode, encode_html
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli.template.errors import TemplateError
+from wherry.gotemplate.errors import TemplateError
 
 SPACES = " \t\r\n"
 WORD_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")

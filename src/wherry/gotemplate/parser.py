@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wherry.cli.template import nodes
-from wherry.cli.template.errors import TemplateError
-from wherry.cli.template.lexer import Token, tokens
+from wherry.gotemplate import nodes
+from wherry.gotemplate.errors import TemplateError
+from wherry.gotemplate.lexer import Token, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wherry.cli.template import Row, Template, TemplateError
+from wherry.gotemplate import Row, Template, TemplateError
 
 VALUE = {
     "Name": "one",

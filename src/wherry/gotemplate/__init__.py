@@ -1,4 +1,4 @@
-"""Go's text/template, as far as docker's `--format` reaches: `Template(text).render(value)`.
+"""Go's text/template, as far as docker's `--format` and tags of logs reach: `Template(text).render(value)`.
 
 Left out, and refused by name: `define`, `template`, `block` and `call`, which need more than one template or Go's
 functions. Values are what JSON gives, and `Row` for lines of tables.
@@ -6,9 +6,9 @@ functions. Values are what JSON gives, and `Row` for lines of tables.
 
 from __future__ import annotations
 
-from wherry.cli.template.errors import TemplateError
-from wherry.cli.template.nodes import Row, Scope, Sequence
-from wherry.cli.template.parser import parse
+from wherry.gotemplate.errors import TemplateError
+from wherry.gotemplate.nodes import Row, Scope, Sequence
+from wherry.gotemplate.parser import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Template:
     """A parsed template. Parsing raises TemplateError, so does rendering; both in Go's words."""
 
     def __init__(self, text: str, *, name: str = "", functions: Functions | None = None) -> None:
-        from wherry.cli.template.functions import FUNCTIONS
+        from wherry.gotemplate.functions import FUNCTIONS
 
         self._functions: Functions = {**FUNCTIONS, **(functions or {})}
         self._name = name
