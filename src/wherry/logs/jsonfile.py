@@ -146,15 +146,28 @@ def _decode_each(data: bytes, decoder: msgspec.json.Decoder[Line]) -> Iterator[L
 def _skip(files: list[OpenFile], query: LogQuery) -> None:
     """Leave only the last so many records, and of these only what may be late enough."""
     if query.tail is not None:
-        left = query.tail
-        for file in reversed(files):
-            if left > 0:
-                file.prepare()
-                left -= file.skip_to_last(left)
-            else:
-                file.position = file.end
+        _skip_to_last(files, query.tail)
     if query.since_ns:
         _skip_to_time(files, rfc3339(query.since_ns)[:-1])
+
+
+def _skip_to_last(files: list[OpenFile], left: int) -> None:
+    for number, file in reversed(list(enumerate(files))):
+        file.prepare()
+        if left > 0:
+            left -= file.skip_to_last(left)
+        else:
+            file.position = file.end
+        if left <= 0:
+            _leave_out(files, number)
+            return
+
+
+def _leave_out(files: list[OpenFile], number: int) -> None:
+    """Those that came before the one with that number are not even unpacked."""
+    for file in files[:number]:
+        file.close()
+    del files[:number]
 
 
 def _skip_to_time(files: list[OpenFile], since: str) -> None:
@@ -164,9 +177,7 @@ def _skip_to_time(files: list[OpenFile], since: str) -> None:
         first = _time_after(file, 0)
         if first and first[1] < since:
             file.position = max(file.position, _halve(file, since))
-            for older in files[:number]:
-                older.close()
-            del files[:number]
+            _leave_out(files, number)
             return
 
 
