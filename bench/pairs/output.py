@@ -10,6 +10,8 @@ from bench.raw import read_logs
 
 MEGABYTES = 200
 LOG_LINES = 1_000_000
+# Ours rotates by default, dockerd does not.
+UNROTATED = ("--log-driver", "json-file", "--log-opt", "max-size=10g")
 
 
 def write_log(shortest: int, longest: int) -> Callable[[Engine, Watch], None]:
@@ -19,7 +21,7 @@ def write_log(shortest: int, longest: int) -> Callable[[Engine, Watch], None]:
         path = inputs.lines(engine.inputs, shortest=shortest, longest=longest, megabytes=MEGABYTES)
         with watch:
             name = engine.said(
-                "run", "-d", "--network", "none", "--log-driver", "json-file", "-v", f"{path}:/lines:ro",
+                "run", "-d", "--network", "none", *UNROTATED, "-v", f"{path}:/lines:ro",
                 "busybox", "/bin/cat", "/lines",
             )  # fmt: skip
             code = engine.said("wait", name)
@@ -32,7 +34,9 @@ def write_log(shortest: int, longest: int) -> Callable[[Engine, Watch], None]:
 def fill_log(engine: Engine) -> None:
     """A container with a long log."""
     path = inputs.numbered_lines(engine.inputs, LOG_LINES)
-    engine.docker("run", "--name", "talker", "-d", "-v", f"{path}:/lines:ro", "busybox", "/bin/cat", "/lines")
+    engine.docker(
+        "run", "--name", "talker", "-d", *UNROTATED, "-v", f"{path}:/lines:ro", "busybox", "/bin/cat", "/lines"
+    )
     engine.docker("wait", "talker")
 
 

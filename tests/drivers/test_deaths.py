@@ -1,6 +1,7 @@
 """What is left when the daemon, a monitor, the nursery or all of them are killed: everything of the container's."""
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -168,7 +169,11 @@ async def alive_again(process):
 
 
 def logged(boxes, container_id):
-    return sum(path.stat().st_size for path in boxes.logs.glob(f"{container_id}*"))
+    size = 0
+    for path in boxes.logs.glob(f"{container_id}*"):
+        with contextlib.suppress(FileNotFoundError):  # just rotated
+            size += path.stat().st_size
+    return size
 
 
 def in_order(boxes, container_id):

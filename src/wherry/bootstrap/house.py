@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from wherry.bootstrap.plugins import STORAGE_GROUP, VOLUME_GROUP, Drivers, load
@@ -18,7 +19,11 @@ from wherry.events.journal import Journal
 from wherry.images.content import Content
 from wherry.images.library import Library, Limits
 from wherry.logs.driver import LogDriver
+from wherry.logs.fluentd import FluentdDriver
+from wherry.logs.gelf import GelfDriver
+from wherry.logs.journald import JournaldDriver
 from wherry.logs.kept import JsonFileDriver, LocalDriver, NoneDriver
+from wherry.logs.syslog import SyslogDriver
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 from wherry.model.image import Image, Tag
@@ -41,7 +46,9 @@ from wherry.volumes.volumes import Volumes
 DATA_ROOT_MODE = 0o710
 EXEC_ROOT_MODE = 0o700
 STORAGE_DRIVERS: dict[str, type[Overlay | Vfs]] = {"overlay": Overlay, "overlay2": Overlay, "vfs": Vfs}
-LOG_DRIVERS: tuple[LogDriver, ...] = (JsonFileDriver(), LocalDriver(), NoneDriver())
+LOG_DRIVERS: tuple[LogDriver, ...] = (
+    JsonFileDriver(), LocalDriver(), NoneDriver(), SyslogDriver(), JournaldDriver(), FluentdDriver(), GelfDriver(),
+)  # fmt: skip
 DEFAULT_STORAGE_DRIVER = "overlay"
 DEFAULT_VOLUME_DRIVER = "local"
 
@@ -83,11 +90,17 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
-        log_drivers={driver.name: driver for driver in LOG_DRIVERS},
+        log_drivers=_log_drivers(),
         library=_library(settings, ledger, storage, bus),
         bus=bus,
         tasks=tasks,
     )
+
+
+def _log_drivers() -> dict[str, LogDriver]:
+    """Ours, and those of other packages, which do not replace ours."""
+    others = (point.load()() for point in entry_points(group="wherry.log_drivers"))
+    return {driver.name: driver for driver in (*others, *LOG_DRIVERS)}
 
 
 def _storage(settings: Settings) -> StorageDriver:

@@ -14,11 +14,13 @@ from wherry.engine.etc_files import write_files
 from wherry.engine.joining import Joined, join
 from wherry.engine.links import announce_address, check_links
 from wherry.engine.log_plan import log_plan
+from wherry.engine.log_shipping import begin_shipping, open_sender
 from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
 from wherry.engine.surroundings import look_around
 from wherry.engine.telling import tell_networks
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
+from wherry.logs.driver import Sender
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
 from wherry.model.errors import InvalidParameter
@@ -51,6 +53,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     check_links(engine, container)
     await live.forgotten()
     async with AsyncExitStack() as undo:
+        plan, sender = await _open_log(engine, container, undo)
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
         undo.callback(joined.close)
@@ -67,7 +70,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         # It becomes durable while the process is made; until that is there, memory does not say that it runs:
         # whoever reads so must be able to end it.
         foretold = engine.containers.foretell(container.id, _foretold(container, expected))
-        process = await _give_birth(engine, container, live, joined)
+        process = await _give_birth(engine, container, live, joined, plan)
         undo.push_async_callback(_kill, engine, container, live, process)
         live.process = process
         crash_point("start.process-born")
@@ -76,6 +79,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         undo.pop_all()
     crash_point("start.recorded")
     await announce_address(engine, container)
+    await begin_shipping(engine, container, live, sender)
     return container
 
 
@@ -111,8 +115,7 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
     await release_volumes(engine, container)
 
 
-async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined) -> Process:
-    log = _log_plan(engine, container)
+async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined, log: LogPlan) -> Process:
     spec, rootfs_fd = await asyncio.to_thread(_get_ready, engine, container, joined)
     birth = Birth(
         id=container.id,
@@ -135,12 +138,13 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
         raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
 
 
-def _log_plan(engine: Engine, container: Container) -> LogPlan:
-    """Raises Broken: what is wrong with the values of log options, dockerd finds out now."""
+async def _open_log(engine: Engine, container: Container, undo: AsyncExitStack) -> tuple[LogPlan, Sender | None]:
+    """Raises Broken: values of log options that are wrong, and servers that are not there, dockerd finds now."""
     try:
-        return log_plan(engine, container)
-    except InvalidParameter as error:
-        raise Broken(_LOG_FAILED.format(error=error), EXIT_CODE_OF_FAILURE) from None
+        return log_plan(engine, container), await open_sender(engine, container, undo)
+    except (InvalidParameter, OSError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Broken(_LOG_FAILED.format(error=words), EXIT_CODE_OF_FAILURE) from None
 
 
 def _get_ready(engine: Engine, container: Container, joined: Joined) -> tuple[Spec, int]:

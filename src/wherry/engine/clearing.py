@@ -6,6 +6,7 @@ import shutil
 
 from wherry.crashpoints import crash_point
 from wherry.engine.engine import Engine, Live
+from wherry.engine.log_shipping import finish_shipping
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
 
@@ -22,6 +23,7 @@ def clear_away_soon(engine: Engine, container: Container, live: Live) -> None:
 async def _clear_all(engine: Engine) -> None:
     while engine.uncleared:
         gone, engine.uncleared = engine.uncleared, []
+        await finish_shipping(live for _, live in gone)
         for container, live in gone:
             await live.forgotten()
             await _clear(engine, container)

@@ -15,6 +15,7 @@ from wherry.engine.usage import Reader
 from wherry.events.bus import Bus
 from wherry.images.library import Library
 from wherry.logs.driver import LogDriver
+from wherry.logs.shipping import Shipper
 from wherry.model.container import Container
 from wherry.networks.driver import Networks
 from wherry.records.ledger import Ledger
@@ -32,8 +33,8 @@ class Live:
     `lock` is held while a process is made or unmade, never while one runs. `ended` counts ends: a waiter looks
     at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
     automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
-    both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `sessions` are
-    clients that attached before the start.
+    both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `shipper` sends
+    its log elsewhere. `sessions` are clients that attached before the start.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -48,6 +49,7 @@ class Live:
     keep: bool = False
     doomed: bool = False
     forgetting: asyncio.Task[None] | None = None
+    shipper: Shipper | None = None
 
     def hand_over_sessions(self) -> tuple[Session, ...]:
         """The clients that waited for the start; their sockets are the driver's from now on."""

@@ -14,6 +14,7 @@ from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
 from wherry.engine.links import announce_addresses
+from wherry.engine.log_shipping import resume_shipping, stop_shipping
 from wherry.engine.rebuild import rebuild
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
@@ -96,6 +97,7 @@ async def open_engine(engine: Engine) -> None:
         await _converge(engine, finding)
     await announce_addresses(engine)
     crash_point("open.converged")
+    await resume_shipping(engine)
     await _sweep(engine)
     crash_point("open.swept")
     await rebuild(engine)
@@ -109,6 +111,7 @@ async def close_engine(engine: Engine) -> None:
     for live in engine.live.values():
         if live.supervisor is not None:
             live.supervisor.cancel()
+        await stop_shipping(live)
         live.close_sessions()
     await engine.networks.close()
     for driver in engine.drivers.values():

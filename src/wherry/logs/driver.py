@@ -20,7 +20,9 @@ An example
 ...     await client.write(frames(batch, query))
 
 Someone who writes a driver: `check` at create says what is wrong with the options; at start `keeping` says what is
-written here, and `connect` makes a Sender, or none for a driver that sends nothing. A start fails with what they raise.
+written here, `sender` makes a Sender, or none for a driver that sends nothing, and `Sender.open` sees that the other
+side is there. A start fails with what they raise. A driver of another package is found by an entry point of the group
+`wherry.log_drivers`, which names a function that makes it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -123,23 +125,6 @@ class LogReader(Protocol):
         """Forget what was written, while nobody writes. Raises OSError."""
 
 
-class Sender(Protocol):
-    """Brings one container's lines elsewhere. One call at a time."""
-
-    async def send(self, entries: Sequence[Entry]) -> None:
-        """Send them all, in order; on return they are no more ours to lose. Connects again where it has to.
-
-        Raises OSError (TimeoutError is one) when it could not: then it is asked again, with the same lines.
-        """
-
-    @property
-    def retry(self) -> "Retry":
-        """How to go on after a failure."""
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """Pauses between attempts, in seconds, doubled from the first to the longest; None attempts for no end."""
@@ -149,12 +134,33 @@ class Retry:
     attempts_max: int | None = None
 
 
+class Sender(Protocol):
+    """Brings one container's lines elsewhere. One call at a time."""
+
+    retry: Retry
+    """How to go on after a failure."""
+
+    async def open(self) -> None:
+        """See that the other side is there, when a container starts. Raises OSError, with which the start fails."""
+
+    async def send(self, entries: Sequence[Entry]) -> None:
+        """Send them all, in order; on return they are no more ours to lose. Connects again where it has to.
+
+        Raises OSError (TimeoutError is one) when it could not: then it is asked again, with the same lines.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+
+
 class LogDriver(Protocol):
     """One log driver, by its name. One object for all containers."""
 
     name: str
     defaults: Mapping[str, str]
     """Options that are in force, and shown by inspect, when a container says none of them."""
+    sends: bool
+    """Whether lines are sent elsewhere."""
 
     def check(self, options: Mapping[str, str]) -> None:
         """What is wrong with a container's options, when it is created. Raises InvalidParameter."""
@@ -165,8 +171,5 @@ class LogDriver(Protocol):
     def attributes(self, subject: Subject) -> Mapping[str, str]:
         """What is kept with each line, for `logs --details`. Raises InvalidParameter."""
 
-    async def connect(self, subject: Subject) -> Sender | None:
-        """Get ready to send a container's lines, and see that the other side is there.
-
-        Raises InvalidParameter, OSError.
-        """
+    def sender(self, subject: Subject) -> Sender | None:
+        """What sends a container's lines, not connected yet; none when they stay here. Raises InvalidParameter."""

@@ -26,6 +26,7 @@ class JsonFileDriver:
     """`wherry.logs.driver.LogDriver` of Docker's file format."""
 
     name = "json-file"
+    sends = False
     defaults: Mapping[str, str] = {"max-size": MAX_SIZE, "max-file": MAX_FILE}
 
     def check(self, options: Mapping[str, str]) -> None:
@@ -50,7 +51,7 @@ class JsonFileDriver:
         """Labels and variables that were chosen, and the tag if one was asked for. Raises InvalidParameter."""
         return kept_attributes(subject)
 
-    async def connect(self, subject: Subject) -> Sender | None:
+    def sender(self, subject: Subject) -> Sender | None:
         """Nothing is sent."""
         del subject
         return None
@@ -60,6 +61,7 @@ class LocalDriver:
     """`wherry.logs.driver.LogDriver` of the compact format, which is compressed and finds times and ends at once."""
 
     name = "local"
+    sends = False
     defaults: Mapping[str, str] = {"max-size": MAX_SIZE, "max-file": MAX_FILE, "compress": "true"}
 
     def check(self, options: Mapping[str, str]) -> None:
@@ -75,7 +77,7 @@ class LocalDriver:
         """As those of json-file. Raises InvalidParameter."""
         return kept_attributes(subject)
 
-    async def connect(self, subject: Subject) -> Sender | None:
+    def sender(self, subject: Subject) -> Sender | None:
         """Nothing is sent."""
         del subject
         return None
@@ -85,6 +87,7 @@ class NoneDriver:
     """`wherry.logs.driver.LogDriver` that keeps nothing."""
 
     name = "none"
+    sends = False
     defaults: Mapping[str, str] = {}
 
     def check(self, options: Mapping[str, str]) -> None:
@@ -100,7 +103,7 @@ class NoneDriver:
         del subject
         return {}
 
-    async def connect(self, subject: Subject) -> Sender | None:
+    def sender(self, subject: Subject) -> Sender | None:
         """Nothing is sent."""
         del subject
         return None

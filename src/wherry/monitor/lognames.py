@@ -47,11 +47,14 @@ class Shifted:
         if self._files_max < 2:
             self._unlink(self._name)
             return
-        for suffix in ("", COMPRESSED):
-            self._unlink(f"{self._name}.{self._files_max - 1}{suffix}")
-        for number in range(self._files_max - 1, 1, -1):
+        there = set(os.listdir(self._directory))
+        for number in range(self._files_max - 1, 0, -1):
             for suffix in ("", COMPRESSED):
-                self._rename(f"{self._name}.{number - 1}{suffix}", f"{self._name}.{number}{suffix}")
+                name = f"{self._name}.{number}{suffix}"
+                if name in there and number == self._files_max - 1:
+                    self._unlink(name)
+                elif name in there:
+                    self._rename(name, f"{self._name}.{number + 1}{suffix}")
         self._rename(self._name, f"{self._name}.1")
 
     def rotated(self) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wherry.client.errors import ProtocolError
-from wherry.client.text import decode
+from wherry.jsontext import decode
 from wherry.python.records.container import PathStatus
 from wherry.python.records.record import read
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TypedDict
 
-from wherry.client.text import encode
+from wherry.jsontext import encode
 
 HUB = "https://index.docker.io/v1/"
 HUB_NAMES = ("docker.io", "index.docker.io")
