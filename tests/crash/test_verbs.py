@@ -2,7 +2,9 @@
 
 import os
 import re
+import socketserver
 import subprocess
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -346,6 +348,32 @@ class Links(Scenario):
 
 
 @scenario
+class SendLog(Scenario):
+    """Lines are on their way to a server: each of them comes, some may come twice."""
+
+    wanted = tuple(str(number) for number in range(1, 21))
+
+    def prepare(self):
+        self.server = LogServer(str(self.daemon.root / "syslog.sock"))
+        options = {"syslog-address": f"unix://{self.server.server_address}"}
+        self.daemon.create("seq", "20", LogConfig={"Type": "syslog", "Config": options})
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+        identifier = self.daemon.inspect("cc")["Id"]
+        place = self.daemon.data / "containers" / identifier / "local-logs" / "shipped"
+        eventually(lambda: self.daemon.inspect("cc") and place.exists() and place.stat().st_size)
+
+    def check(self):
+        try:
+            assert self.startable() in ("created", "running", "exited")
+            eventually(lambda: set(self.wanted) <= set(self.server.lines))
+            assert list(dict.fromkeys(self.server.lines)) == list(self.wanted)
+        finally:
+            self.server.end()
+
+
+@scenario
 class Rename(Scenario):
     def prepare(self):
         self.daemon.create()
@@ -552,6 +580,29 @@ class RemoveTheLastOfAnImage(Load):
 
     def check(self):
         self.startable()
+
+
+class LogServer(socketserver.ThreadingUnixStreamServer):
+    """A syslog server that keeps what it is told."""
+
+    def __init__(self, path):
+        Path(path).unlink(missing_ok=True)
+        super().__init__(path, LogConnection)
+        self.lines = []
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def end(self):
+        self.shutdown()
+        self.thread.join()
+        socketserver.UnixStreamServer.server_close(self)  # connections end with their daemons
+        Path(self.server_address).unlink()
+
+
+class LogConnection(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.server.lines.append(line.partition(b"]: ")[2].strip().decode())
 
 
 class Gone(Exception):
