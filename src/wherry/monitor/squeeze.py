@@ -69,9 +69,11 @@ def compress(directory: int, name: str, *, blocks: bool) -> None:
         (_write_blocks if blocks else _write_whole)(plain, target)
         os.fsync(target)
         _put_in_place(directory, name, os.fstat(plain).st_ino, temporary)
-    except BaseException:
-        os.unlink(temporary, dir_fd=directory)
-        raise
+    finally:
+        os.close(plain)
+        os.close(target)
+        with contextlib.suppress(FileNotFoundError):  # it is in its place, or was cleared away
+            os.unlink(temporary, dir_fd=directory)
 
 
 class Locked:
@@ -103,8 +105,7 @@ def _put_in_place(directory: int, name: str, inode: int, temporary: str) -> None
     with Locked(directory):
         found = _name_of(directory, name, inode)
         if found is None:
-            os.unlink(temporary, dir_fd=directory)  # it is too old by now, or the log was cleared
-            return
+            return  # it is too old by now, or the log was cleared
         os.rename(temporary, f"{found}{COMPRESSED}", src_dir_fd=directory, dst_dir_fd=directory)
         os.unlink(found, dir_fd=directory)
         with contextlib.suppress(FileNotFoundError):  # a short file has none
