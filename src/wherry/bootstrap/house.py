@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from wherry.bootstrap.plugins import STORAGE_GROUP, VOLUME_GROUP, Drivers, load
@@ -90,17 +89,35 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
-        log_drivers=_log_drivers(),
+        log_drivers={driver.name: driver for driver in LOG_DRIVERS},
+        load_log_driver=_load_log_driver,
         library=_library(settings, ledger, storage, bus),
         bus=bus,
         tasks=tasks,
     )
 
 
-def _log_drivers() -> dict[str, LogDriver]:
-    """Ours, and those of other packages, which do not replace ours."""
-    others = (point.load()() for point in entry_points(group="wherry.log_drivers"))
-    return {driver.name: driver for driver in (*others, *LOG_DRIVERS)}
+def _load_log_driver(name: str) -> LogDriver | None:
+    """One of another package, by its entry point."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it takes a while, and is hardly ever wanted
+
+    for point in entry_points(group="wherry.log_drivers", name=name):
+        driver: LogDriver = point.load()()
+        return driver
+    return None
+
+
+def _check_log_options(house: Engine, settings: Settings) -> None:
+    """The options that containers are to have, before any of them is made. Raises InvalidParameter."""
+    name = settings.log_driver
+    driver = house.log_drivers.get(name) or house.load_log_driver(name)
+    if driver is None:
+        raise InvalidParameter(f"failed to set log opts: logger: no log driver named '{name}' is registered")
+    try:
+        if settings.log_options:
+            driver.check(settings.log_options)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"failed to set log opts: {error}") from None
 
 
 def _storage(settings: Settings) -> StorageDriver:

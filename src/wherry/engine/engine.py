@@ -89,6 +89,7 @@ class Engine:
     networks: Networks
     drivers: dict[str, ExecDriver]
     log_drivers: dict[str, LogDriver]
+    load_log_driver: Callable[[str], LogDriver | None]
     library: Library
     bus: Bus
     tasks: asyncio.TaskGroup

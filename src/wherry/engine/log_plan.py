@@ -26,10 +26,17 @@ def check_log_config(engine: Engine, log: LogConfig) -> None:
 
 def find_log_driver(engine: Engine, name: str) -> LogDriver:
     """The driver of that name. Raises InvalidParameter."""
-    driver = engine.log_drivers.get(name)
+    driver = known_log_driver(engine, name)
     if driver is None:
         raise InvalidParameter(f'error looking up logging plugin {name}: plugin "{name}" not found')
     return driver
+
+
+def known_log_driver(engine: Engine, name: str) -> LogDriver | None:
+    """The same; None when there is none of that name."""
+    if name not in engine.log_drivers and (driver := engine.load_log_driver(name)):
+        engine.log_drivers[name] = driver
+    return engine.log_drivers.get(name)
 
 
 def log_plan(engine: Engine, container: Container) -> LogPlan:

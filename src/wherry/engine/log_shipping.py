@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 
 from wherry.engine.engine import Engine, Live
-from wherry.engine.log_plan import find_log_driver, log_path, log_subject
+from wherry.engine.log_plan import find_log_driver, known_log_driver, log_path, log_subject
 from wherry.logs.driver import Sender
 from wherry.logs.shipping import Shipment, Shipper, is_all_sent
 from wherry.model.container import Container
@@ -40,7 +40,7 @@ async def begin_shipping(engine: Engine, container: Container, live: Live, sende
 async def resume_shipping(engine: Engine) -> None:
     """At the daemon's start: go on where the last one was, also with what was said before an end."""
     for container in engine.containers.values():
-        driver = engine.log_drivers.get(container.host_config.log_config.type)
+        driver = known_log_driver(engine, container.host_config.log_config.type)
         live = engine.live_of(container.id)
         if driver is None or not driver.sends or live.shipper is not None:
             continue
