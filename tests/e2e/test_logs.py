@@ -100,7 +100,7 @@ def test_clearing_forgets_what_was_said_and_followers_go_on(daemon, form):
     flags = ("--log-driver", form, "--log-opt", "max-size=4k", "--log-opt", "max-file=4")
     daemon.docker(
         "run", "-d", "-i", "--name", "echo", "--network", "none", *flags, "busybox", "sh", "-c",
-        "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo ready; trap 'echo again' USR1; "
+        "trap 'echo again' USR1; i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo ready; "
         "while :; do sleep 0.05; done",
     )  # fmt: skip
     until(lambda: "ready" in daemon.out("logs", "--tail", "1", "echo"))
