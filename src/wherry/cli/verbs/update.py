@@ -9,7 +9,7 @@ from wherry.cli.options.declared import SHARED
 from wherry.cli.options.spec import restart_policy
 from wherry.cli.output import complain, line
 from wherry.client import containers
-from wherry.client.text import decode
+from wherry.jsontext import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
