@@ -195,3 +195,21 @@ def test_an_index_leads_to_a_time_without_reading_what_is_before(tmp_path):
     assert read < segment.end * 0.3
     segment.close()
     log.close()
+
+
+async def test_a_follower_sees_nothing_twice_when_a_log_is_cleared_under_it(log):
+    ended = asyncio.Event()
+    seen = []
+
+    async def follow():
+        batches = log.reader().read(log.path, LogQuery(follow=True), ended=ended.wait())
+        seen.extend([int(line.log.split()[1]) async for batch in batches for line in batch])
+
+    task = asyncio.ensure_future(follow())
+    for _ in range(30):
+        log.say(10)
+        await asyncio.sleep(0.002)
+        await asyncio.to_thread(log.file.clear)
+    ended.set()
+    await task
+    assert seen == sorted(set(seen))

@@ -63,10 +63,10 @@ class Shifted:
         return [name for number in range(1, self._files_max) if (name := f"{self._name}.{number}") in names]
 
     def clear(self) -> None:
-        """Remove all."""
-        for name in os.listdir(self._directory):
-            if name == self._name or name.startswith(f"{self._name}."):
-                self._unlink(name)
+        """Remove all, the current one last: a follower that misses it must not take an older one for what came next."""
+        names = [name for name in os.listdir(self._directory) if name.startswith(f"{self._name}.")]
+        for name in (*names, self._name):
+            self._unlink(name)
 
     def _rename(self, old: str, new: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # not so many yet, or somebody removed it
