@@ -1,7 +1,9 @@
 """Every verb, cut by a crash at every point of its way, happens wholly or not at all, and nothing is left behind."""
 
+import json
 import os
 import re
+import socket
 import socketserver
 import subprocess
 import threading
@@ -321,6 +323,55 @@ class Health(Scenario):
         if self.daemon.inspect("cc")["State"]["Running"]:
             eventually(lambda: self.status() == "unhealthy")
         self.startable()
+
+
+@scenario
+class Heal(Health):
+    """An unhealthy container is restarted as its label says."""
+
+    def prepare(self):
+        check = {"Test": ["CMD", "test", "-e", "/ok"], "Interval": 10_000_000, "Retries": 1}
+        labels = {"wherry.on-unhealthy": "restart"}
+        body = {"Image": "busybox", "Cmd": ["sh", "-c", "[ -e /was ] && touch /ok; touch /was; exec sleep 1000"]}
+        host = {"HostConfig": {}, "StopSignal": "KILL"}
+        self.daemon.do("POST", "/containers/create?name=cc", {**body, **host, "Labels": labels, "Healthcheck": check})
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+        eventually(lambda: self.status() == "healthy")
+
+    def check(self):
+        if self.daemon.inspect("cc")["State"]["StartedAt"] > "1":
+            # A restart that was cut after the end is not begun again: as with `docker restart`.
+            state = self.daemon.inspect("cc")["State"]
+            if state["Status"] == "running":
+                eventually(lambda: self.status() == "healthy")
+        self.startable()
+
+
+@scenario
+class Session(Scenario):
+    """What was made in a session goes when it ends, be it under the next daemon."""
+
+    def act(self):
+        connection = socket.socket(socket.AF_UNIX)
+        with connection, connection.makefile("rb") as answer:
+            connection.connect(str(self.daemon.socket))
+            connection.sendall(b"POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            line = next((line for line in answer if line.startswith(b"{")), b"")
+            if not line:
+                self.daemon.do("GET", "/_ping")  # which finds nobody
+            label = {"wherry.session": json.loads(line)["Id"]}
+            self.daemon.do("POST", "/volumes/create", {"Name": "vv", "Labels": label})
+            body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "Labels": label, "Volumes": {"/var": {}}}
+            self.daemon.do("POST", "/containers/create?name=cc", body)
+            self.daemon.do("POST", "/containers/cc/start")
+        eventually(lambda: not self.daemon.do("GET", "/sessions"))
+
+    def check(self):
+        for each in self.daemon.do("GET", "/sessions"):
+            self.daemon.do("DELETE", f"/sessions/{each['Id']}")
+        assert self.daemon.names() == self.daemon.volumes() == []
 
 
 @scenario

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+LABEL = "wherry.on-unhealthy"
+SLEEP = ("busybox", "sleep", "1000")
+QUICK = ("--stop-signal", "KILL")
 FAST = ("--health-interval", "50ms", "--health-retries", "2")
 
 
@@ -40,7 +43,7 @@ def status_of(daemon, container):
 
 
 def test_a_check_that_fails_and_then_succeeds_is_seen_everywhere(daemon):
-    made = daemon.out("create", "--name", "box", "--health-cmd", "cat /ok", *FAST, "busybox", "sleep", "1000")
+    made = daemon.out("create", "--name", "box", "--health-cmd", "cat /ok", *FAST, *SLEEP)
     assert health(daemon, "box") is None
     assert daemon.out("ps", "-aq", "--no-trunc", "--filter", "health=none") == made
     daemon.docker("start", "box")
@@ -64,7 +67,7 @@ def test_a_check_that_fails_and_then_succeeds_is_seen_everywhere(daemon):
 
 
 def test_probes_are_told_as_execs(daemon):
-    made = daemon.out("run", "-d", "--health-cmd", "true", *FAST, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--health-cmd", "true", *FAST, *SLEEP)
     told = story(daemon, made, until="health_status: healthy")
     actions = [event["Action"] for event in told]
     at = actions.index("exec_create: /bin/sh -c true")
@@ -80,7 +83,7 @@ def test_probes_are_told_as_execs(daemon):
 
 def test_a_probe_that_takes_too_long_is_killed(daemon):
     check = ("--health-cmd", "echo began; exec sleep 1234", "--health-timeout", "200ms", *FAST)
-    made = daemon.out("run", "-d", "--name", "box", *check, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--name", "box", *check, *SLEEP)
     becomes(daemon, made, "unhealthy")
     result = health(daemon, "box")["Log"][0]
     assert (result["ExitCode"], result["Output"]) == (-1, "Health check exceeded timeout (200ms): began\n")
@@ -92,7 +95,7 @@ def test_a_probe_that_takes_too_long_is_killed(daemon):
 
 def test_output_is_kept_up_to_a_limit(daemon):
     check = ("--health-cmd", "yes | head -c 9999", "--health-retries", "1", "--health-interval", "50ms")
-    made = daemon.out("run", "-d", "--name", "box", *check, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--name", "box", *check, *SLEEP)
     becomes(daemon, made, "healthy")
     assert health(daemon, "box")["Log"][0]["Output"] == "y\n" * 2048 + "..."
 
@@ -112,7 +115,7 @@ def test_a_probe_that_is_not_there_says_so(daemon):
 
 
 def test_a_paused_container_is_not_probed_and_a_stopped_one_begins_anew(daemon):
-    made = daemon.out("run", "-d", "--name", "box", "--health-cmd", "true", *FAST, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--name", "box", "--health-cmd", "true", *FAST, *SLEEP)
     seen = becomes(daemon, made, "healthy")
     daemon.docker("pause", "box")
     frozen = health(daemon, "box")
@@ -131,7 +134,7 @@ def test_a_paused_container_is_not_probed_and_a_stopped_one_begins_anew(daemon):
 def test_while_a_container_is_young_failures_do_not_count(daemon):
     check = ("--health-cmd", "test -e /ok", "--health-interval", "1h", "--health-retries", "1")
     young = ("--health-start-period", "1h", "--health-start-interval", "50ms")
-    made = daemon.out("run", "-d", "--name", "box", *check, *young, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--name", "box", *check, *young, *SLEEP)
     happened(daemon, made, what="exec_die")
     assert status_of(daemon, "box").endswith("(health: starting)")
     assert health(daemon, "box")["FailingStreak"] == 0
@@ -140,7 +143,7 @@ def test_while_a_container_is_young_failures_do_not_count(daemon):
 
 
 def test_checking_goes_on_under_the_next_daemon(daemon):
-    made = daemon.out("run", "-d", "--name", "box", "--health-cmd", "test ! -e /bad", *FAST, "busybox", "sleep", "1000")
+    made = daemon.out("run", "-d", "--name", "box", "--health-cmd", "test ! -e /bad", *FAST, *SLEEP)
     becomes(daemon, made, "healthy")
     daemon.kill()
     daemon.start()
@@ -150,9 +153,51 @@ def test_checking_goes_on_under_the_next_daemon(daemon):
     assert status_of(daemon, "box").endswith("(unhealthy)")
 
 
+def test_what_is_unhealthy_is_restarted_where_its_label_says_so(daemon):
+    check = ("--health-cmd", "test -e /ok", *FAST)
+    made = daemon.out(
+        "run", "-d", "--name", "box", "-l", f"{LABEL}=restart", *check, *QUICK, "busybox", "sleep", "1000"
+    )
+    first = happened(daemon, made, what="restart")
+    happened(daemon, made, what="restart", after=first)
+    daemon.docker("exec", "box", "touch", "/ok")
+    becomes(daemon, made, "healthy", after=first)
+    assert status_of(daemon, "box").endswith("(healthy)")
+
+
+def test_restarts_of_the_unhealthy_have_a_limit(daemon):
+    check = ("--health-cmd", "false", *FAST)
+    made = daemon.out(
+        "run", "-d", "--name", "box", "-l", f"{LABEL}=restart:1", *check, *QUICK, "busybox", "sleep", "1000"
+    )
+    last = happened(daemon, made, what="restart")
+    becomes(daemon, made, "unhealthy", after=last)
+    probed = happened(daemon, made, what="exec_die", after=last)
+    told = story(daemon, made, until="exec_die", after=probed)
+    assert [event["Action"] for event in told].count("restart") == 1
+
+
+def test_what_was_unhealthy_when_the_daemon_died_is_restarted_by_the_next(daemon):
+    check = ("--health-cmd", "false", "--health-retries", "1", "--health-interval", "1s")
+    made = daemon.out(
+        "run", "-d", "--name", "box", "-l", f"{LABEL}=restart:1", *check, *QUICK, "busybox", "sleep", "1000"
+    )
+    last = happened(daemon, made, what="restart")
+    becomes(daemon, made, "unhealthy", after=last)
+    daemon.kill()
+    daemon.start()
+    happened(daemon, made, what="restart", after=last)
+
+
+@pytest.mark.parametrize("value", ["x", "restart:0", "restart:", "restart:x", "restart:-1", "stop"])
+def test_another_wish_for_the_unhealthy_is_refused(daemon, value):
+    done = daemon.docker("create", "-l", f"wherry.on-unhealthy={value}", "busybox", check=False)
+    assert f"invalid label wherry.on-unhealthy={value}: must be no, restart or restart:N" in done.stderr
+
+
 @pytest.mark.parametrize("flags", [["--no-healthcheck"], ["--health-interval", "1s"]])
 def test_without_a_command_there_is_no_health(daemon, flags):
-    daemon.docker("run", "-d", "--name", "box", *flags, "busybox", "sleep", "1000")
+    daemon.docker("run", "-d", "--name", "box", *flags, *SLEEP)
     assert health(daemon, "box") is None
     assert "health" not in status_of(daemon, "box")
 
@@ -161,8 +206,8 @@ def test_an_image_brings_its_check_and_the_command_line_changes_it(daemon, busyb
     daemon.docker("import", "--change", 'CMD ["sleep", "1000"]', "--change",
                   'HEALTHCHECK --interval=50ms --retries=7 CMD ["echo", "fine"]', busybox_tar, "checked:1")  # fmt: skip
     try:
-        daemon.docker("run", "-d", "--name", "box", "--health-retries", "9", "checked:1")
-        becomes(daemon, "box", "healthy")
+        made = daemon.out("run", "-d", "--name", "box", "--health-retries", "9", "checked:1")
+        becomes(daemon, made, "healthy")
         assert health(daemon, "box")["Log"][0]["Output"] == "fine\n"
         said = json.loads(daemon.out("inspect", "--format", "{{json .Config.Healthcheck}}", "box"))
         assert said == {"Test": ["CMD", "echo", "fine"], "Interval": 50_000_000, "Retries": 9}

@@ -50,6 +50,7 @@ async def serve(options: Options) -> None:
                 _leave_to_itself()
                 _announce(options)
                 await stop.wait()
+                engine.closing = True
                 notify("STOPPING=1", os.environ)
                 log.info("Processing signal: containers run on")
 

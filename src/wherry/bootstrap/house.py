@@ -27,6 +27,7 @@ from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 from wherry.model.image import Image, Tag
 from wherry.model.network import Network
+from wherry.model.session import SessionRecord
 from wherry.model.volume import Volume
 from wherry.networks.local import LocalNetworks
 from wherry.networks.options import DEFAULT_BRIDGE, DEFAULT_POOLS, AddressPool, NetworkOptions
@@ -85,6 +86,7 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         settings=settings,
         ledger=ledger,
         containers=Shelf(ledger, "containers", Container),
+        sessions=Shelf(ledger, "sessions", SessionRecord),
         storage=storage,
         volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "rm": ("lifecycle", "RM", "Remove containers"),
     "rmi": ("rmi", "RMI", "Remove images"),
     "save": ("save", "SAVE", "Save images to a tar archive or standard output"),
+    "session": ("session", "SESSION", "Run a command, and remove what it made in the daemon when it has ended"),
     "start": ("start", "START", "Start stopped containers"),
     "stats": ("stats", "STATS", "Show what running containers use, as it changes"),
     "stop": ("lifecycle", "STOP", "Stop running containers"),

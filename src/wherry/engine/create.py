@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from wherry.engine.abilities import abilities
 from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of
 from wherry.engine.defaults.capabilities import lacking
+from wherry.engine.discard import discard
 from wherry.engine.engine import Engine
+from wherry.engine.healing import restarts_max
 from wherry.engine.images import find_image
 from wherry.engine.links import resolve_links
 from wherry.engine.log_plan import check_log_config
@@ -28,13 +30,14 @@ from wherry.engine.request.normal import normal_config, normal_host_config
 from wherry.engine.request.refuse import refuse_unserved
 from wherry.engine.request.resources import adapt
 from wherry.engine.request.warn import warnings_of
+from wherry.engine.sessions import check_session
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
 from wherry.engine.volume_mounts import provide_volumes, volume_names, volumes_from
 from wherry.model.clock import now_ns
 from wherry.model.config import Config, CreateRequest, HostConfig, NetworkingConfig
 from wherry.model.container import Container
-from wherry.model.errors import InvalidParameter, NotFound, Unsupported
+from wherry.model.errors import Conflict, InvalidParameter, NotFound, Unsupported
 from wherry.model.ids import new_id
 from wherry.model.image import Image
 from wherry.records.shelf import Staged
@@ -61,6 +64,8 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     image = find_image(engine, request.image, platform=platform)
     container = _record(engine, container_id, request, image)
     container = replace(container, links=resolve_links(engine, container.host_config))
+    check_session(engine, container.config.labels)
+    restarts_max(container.config.labels)
     verify(container)
     async with AsyncExitStack() as undo:
         with reserve(engine, name, container_id=container_id) as reserved, _making(engine, container_id):
@@ -72,8 +77,19 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     if volumes:
         await engine.volumes.confirm(volume_names(container))
     tell(engine, container, "create")
+    await _refuse_ended_session(engine, container)
     more = warnings_of(container, lacking=lacking())
     return Created(id=container_id, warnings=(*warnings, *more))
+
+
+async def _refuse_ended_session(engine: Engine, container: Container) -> None:
+    """A session that ended meanwhile may have looked for its containers too early. Raises InvalidParameter."""
+    try:
+        check_session(engine, container.config.labels)
+    except InvalidParameter:
+        with suppress(Conflict):  # it was found, and is being removed
+            await discard(engine, container.id, volumes=True)
+        raise
 
 
 @contextmanager

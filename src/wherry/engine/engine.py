@@ -17,6 +17,7 @@ from wherry.images.library import Library
 from wherry.logs.driver import LogDriver
 from wherry.logs.shipping import Shipper
 from wherry.model.container import Container
+from wherry.model.session import SessionRecord
 from wherry.networks.driver import Networks
 from wherry.records.ledger import Ledger
 from wherry.records.shelf import Shelf
@@ -78,12 +79,30 @@ class LiveExec:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class LiveSession:
+    """What memory holds of a session: how many connections hold it, and what waits for the last one's return.
+
+    `closed` is set when it ends: it takes nothing more in.
+    """
+
+    holders: int = 0
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: asyncio.TimerHandle | None = None
+    ending: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Engine:
-    """Every room of the house that the verbs use. Made in `bootstrap.house`, opened in `engine.life`."""
+    """Every room of the house that the verbs use. Made in `bootstrap.house`, opened in `engine.life`.
+
+    `standing` are tasks that go on as long as the daemon does. `closing` says that it ends: clients that lose their
+    connections from now on have not left.
+    """
 
     settings: Settings
     ledger: Ledger
     containers: Shelf[Container]
+    sessions: Shelf[SessionRecord]
     storage: StorageDriver
     volumes: Volumes
     networks: Networks
@@ -101,6 +120,9 @@ class Engine:
     clearing: asyncio.Task[None] | None = None
     in_making: set[str] = field(default_factory=set)
     readers: dict[str, Reader] = field(default_factory=dict)
+    live_sessions: dict[str, LiveSession] = field(default_factory=dict)
+    standing: list[asyncio.Task[None]] = field(default_factory=list)
+    closing: bool = False
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

@@ -13,9 +13,11 @@ from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
+from wherry.engine.healing import begin_healing
 from wherry.engine.links import announce_addresses
 from wherry.engine.log_shipping import resume_shipping, stop_shipping
 from wherry.engine.rebuild import rebuild
+from wherry.engine.sessions import leave_sessions, resume_sessions
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.update import undo_update
@@ -104,10 +106,16 @@ async def open_engine(engine: Engine) -> None:
     crash_point("open.rebuilt")
     for finding in findings:
         _autostart(engine, finding)
+    resume_sessions(engine)
+    engine.standing.append(begin_healing(engine))
 
 
 async def close_engine(engine: Engine) -> None:
     """Let go: containers run on under their monitors."""
+    engine.closing = True
+    leave_sessions(engine)
+    for task in engine.standing:
+        task.cancel()
     for live in engine.live.values():
         if live.supervisor is not None:
             live.supervisor.cancel()

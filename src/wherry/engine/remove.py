@@ -13,6 +13,9 @@ from wherry.model.container import Container
 from wherry.model.errors import Conflict
 from wherry.model.state import Status
 
+# How often a removal by force ends what somebody else starts meanwhile.
+ATTEMPTS = 3
+
 
 async def remove(engine: Engine, name: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
     """Remove a container, with `force` a running one too. Raises NotFound, Conflict."""
@@ -20,12 +23,26 @@ async def remove(engine: Engine, name: str, *, force: bool = False, volumes: boo
     if link:
         await unlink(engine, name)
         return
+    for _ in range(ATTEMPTS if force else 1):
+        await _end_first(engine, container, name, force=force)
+        try:
+            await discard(engine, container.id, volumes=volumes)
+        except Conflict:
+            # Somebody was just starting it.
+            container = find(engine, container.id)
+            if not force or not container.state.is_alive:
+                raise
+        else:
+            return
+    raise Conflict(_words(container, name))
+
+
+async def _end_first(engine: Engine, container: Container, name: str, *, force: bool) -> None:
     if container.state.status is Status.RESTARTING or container.state.is_alive:
         if not force:
             raise Conflict(_words(container, name))
         await _end(engine, container)
         crash_point("remove.ended")
-    await discard(engine, container.id, volumes=volumes)
 
 
 def _words(container: Container, name: str) -> str:

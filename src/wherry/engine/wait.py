@@ -64,6 +64,14 @@ async def ended(engine: Engine, container_id: str) -> None:
         await live.changed.wait_for(lambda: has_ended(engine, container_id))
 
 
+async def gone(engine: Engine, container_id: str) -> None:
+    """Wait until a container is removed."""
+    live = engine.live.get(container_id)
+    if live is not None:
+        async with live.changed:
+            await live.changed.wait_for(lambda: live.removed)
+
+
 def has_ended(engine: Engine, container_id: str) -> bool:
     """Whether a container is gone or neither runs nor waits for a restart."""
     container = engine.containers.get(container_id)

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from aiohttp.web import StreamResponse
+from msgspec.structs import replace
 
 from wherry.api.answers import Wire, answer, nothing, send_lines
 from wherry.api.body import read_json, read_required_json, require_no_body
 from wherry.api.connection import following
 from wherry.api.requests import create_request, update_request
 from wherry.api.routing import Call, RouteTable
+from wherry.api.sessions import in_session
 from wherry.api.views.container import inspection_view, summary_view
 from wherry.api.views.stats import stats_view
 from wherry.engine.create import create
@@ -51,6 +53,7 @@ async def list_all(call: Call) -> StreamResponse:
 async def create_one(call: Call) -> StreamResponse:
     """`docker create`."""
     request = create_request(await read_required_json(call.request), call.version)
+    request = replace(request, labels=in_session(call, request.labels))
     verb = create(call.engine, request, name=call.form.text("name"), platform=_platform(call))
     created = await call.verbs.run(verb)
     return answer({"Id": created.id, "Warnings": list(created.warnings)}, status=201)

@@ -9,6 +9,7 @@ from wherry.api.routes import (
     images,
     networks,
     refused,
+    sessions,
     streams,
     system,
     volumes,
@@ -19,6 +20,8 @@ from wherry.api.routing import RouteTable
 def all_routes() -> RouteTable:
     """What the daemon serves."""
     table = RouteTable()
-    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system, fsck, debug):
+    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system):
         table.include(each.routes)
+    for extension in (debug, fsck, sessions):
+        table.include(extension.routes)
     return table

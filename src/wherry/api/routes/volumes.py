@@ -7,8 +7,10 @@ from wherry.api.body import read_json
 from wherry.api.requests import VolumeRequest
 from wherry.api.routes.refused import NO_SWARM
 from wherry.api.routing import Call, RouteTable
+from wherry.api.sessions import in_session
 from wherry.api.views.volume import volume_view
-from wherry.engine.volumes import create_volume, inspect_volume, list_volumes, remove_volume
+from wherry.engine.sessions import VolumeWish, create_volume_in_session
+from wherry.engine.volumes import inspect_volume, list_volumes, remove_volume
 from wherry.engine.wording import told
 from wherry.model.errors import Unavailable
 
@@ -30,9 +32,13 @@ async def create_one(call: Call) -> StreamResponse:
     request = await read_json(call.request, VolumeRequest, root="CreateOptions")
     if request.cluster_volume_spec is not None:
         raise Unavailable(NO_SWARM)
-    verb = create_volume(
-        call.engine, request.name, driver=request.driver, options=request.driver_opts, labels=request.labels
+    wish = VolumeWish(
+        name=request.name,
+        driver=request.driver,
+        options=request.driver_opts,
+        labels=in_session(call, request.labels),
     )
+    verb = create_volume_in_session(call.engine, wish)
     return answer(volume_view(await call.verbs.run(verb)), status=201)
 
 
