@@ -175,12 +175,12 @@ def _write_addresses(path: Path, wanted: list[tuple[str, str]]) -> None:
 
 
 async def unlink(engine: Engine, name: str) -> None:
-    """`docker rm --link`: remove a link by its whole name. Raises NotFound, EngineError."""
+    """`docker rm --link`: remove a link by its whole name. Raises NotFound, InvalidParameter."""
     parent_name, _, alias = name.removeprefix("/").partition("/")
     find(engine, name)
     parent = by_name(engine, parent_name)
     if not alias or parent is None:
-        raise EngineError("Conflict, cannot remove the default link name of the container")
+        raise InvalidParameter("Conflict, cannot remove the default link name of the container")
     gone = hosts_of(engine, replace(parent, links=tuple(link for link in parent.links if link.alias == alias)))
     await engine.change(
         parent.id, lambda now: replace(now, links=tuple(link for link in now.links if link.alias != alias))
