@@ -1,10 +1,15 @@
 """Drivers that a package brings, installed as pip would, in engines of this process."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import wherry
 
 DRIVERS = """
+from wherry.drivers.native import NativeDriver
 from wherry.storage.vfs import Vfs
 from wherry.volumes.local import Local
 
@@ -17,6 +22,13 @@ class Copies(Vfs):
     name = "copies"
 
 
+class Second(NativeDriver):
+    name = "second"
+
+    def __init__(self, root):
+        super().__init__(str(root))
+
+
 def broken(root):
     raise RuntimeError("it has no disk")
 """
@@ -27,6 +39,8 @@ broken = wherry_plain:broken
 absent = wherry_plain:NoSuchThing
 [wherry.storage_drivers]
 copies = wherry_plain:Copies
+[wherry.exec_drivers]
+second = wherry_plain:Second
 """
 
 
@@ -91,3 +105,35 @@ def test_volumes_of_a_driver_that_is_gone_do_not_keep_the_engine_from_starting(p
         assert [volume.driver for volume in engine.volumes.list()] == ["plain"]
         with pytest.raises(wherry.NotFound, match='plugin "plain" not found'):
             engine.volumes.remove("data")
+
+
+@pytest.fixture
+def busybox_tar():
+    program = Path(__file__).parents[2] / "scripts/busybox_image.py"
+    return subprocess.run([sys.executable, program], capture_output=True, check=True).stdout
+
+
+def test_a_runtime_of_another_package_runs_containers_and_meets_them_again(package, root, busybox_tar):
+    with wherry.Engine.local(root, bridge="none", keep=True) as engine:
+        engine.images.import_(busybox_tar, "busybox")
+        engine.run("busybox", ["sleep", "1000"], runtime="second", network="none", name="one")
+        assert engine.call("busybox", "echo own", network="none").text == "own\n"
+        assert (root / "exec/drivers/second/containers").is_dir()
+    with wherry.Engine.local(root, bridge="none") as engine:
+        container = engine.containers.get("one")
+        assert container.exec("echo met").text == "met\n"
+        assert container.inspect().raw["HostConfig"]["Runtime"] == "second"
+        for unknown in ("nowhere", "native"):
+            with pytest.raises(wherry.InvalidParameter, match=f"unknown or invalid runtime name: {unknown}"):
+                engine.containers.create("busybox", runtime=unknown)
+
+
+def test_containers_of_a_runtime_that_is_gone_can_be_removed_and_not_started(package, root, busybox_tar):
+    with wherry.Engine.local(root, bridge="none", keep=True) as engine:
+        engine.images.import_(busybox_tar, "busybox")
+        engine.containers.create("busybox", "sh", runtime="second", network="none", name="one")
+    (package / "wherry_plain-1.0.dist-info/entry_points.txt").unlink()
+    with wherry.Engine.local(root, bridge="none") as engine:
+        with pytest.raises(wherry.Unavailable, match="runtime second, which is not installed any more"):
+            engine.containers.get("one").start()
+        engine.containers.get("one").remove()

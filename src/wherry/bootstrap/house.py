@@ -6,9 +6,12 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-from wherry.bootstrap.plugins import STORAGE_GROUP, VOLUME_GROUP, Drivers, load
+from wherry.bootstrap.plugins import EXEC_GROUP, STORAGE_GROUP, VOLUME_GROUP, Drivers, load
+from wherry.drivers.absent import Absent
+from wherry.drivers.driver import ExecDriver
 from wherry.drivers.native import NativeDriver
 from wherry.engine.engine import Engine
 from wherry.engine.life import close_engine, open_engine
@@ -82,15 +85,17 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
 
 def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGroup) -> Engine:
     storage = _storage(settings)
+    containers = Shelf(ledger, "containers", Container)
     return Engine(
         settings=settings,
         ledger=ledger,
-        containers=Shelf(ledger, "containers", Container),
+        containers=containers,
         sessions=Shelf(ledger, "sessions", SessionRecord),
         storage=storage,
         volumes=_volumes(settings, Shelf(ledger, "volumes", Volume)),
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
-        drivers={"native": NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)},
+        drivers=_exec_drivers(settings, containers),
+        load_driver=partial(load, EXEC_GROUP, root=settings.exec_root / "drivers"),
         log_drivers={driver.name: driver for driver in LOG_DRIVERS},
         load_log_driver=_load_log_driver,
         library=_library(settings, ledger, storage, bus),
@@ -133,6 +138,20 @@ def _storage(settings: Settings) -> StorageDriver:
     except KeyError:
         raise InvalidParameter(f"driver not supported: {name}") from None
     return driver
+
+
+def _exec_drivers(settings: Settings, containers: Shelf[Container]) -> dict[str, ExecDriver]:
+    """Our own, and those of others that made containers of the past."""
+    drivers: dict[str, ExecDriver] = {
+        NativeDriver.name: NativeDriver(str(settings.exec_root), nofile=settings.original_nofile)
+    }
+    for name in {container.driver for container in containers.values()}.difference(drivers):
+        try:
+            drivers[name] = load(EXEC_GROUP, name, settings.exec_root / "drivers")
+        except (KeyError, InvalidParameter):
+            log.warning("there are containers of the runtime %s, which is not there", name)
+            drivers[name] = Absent(name)
+    return drivers
 
 
 def _volumes(settings: Settings, records: Shelf[Volume]) -> Volumes:

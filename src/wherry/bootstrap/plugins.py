@@ -6,6 +6,8 @@ A package says in its pyproject.toml what it has; the object is called as the dr
     ramdisk = "wherry_ramdisk:Ramdisk"        # Ramdisk(root: Path), a wherry.volumes.driver.VolumeDriver
     [project.entry-points."wherry.storage_drivers"]
     zfs = "wherry_zfs:Zfs"                    # Zfs(root: Path), a wherry.storage.driver.StorageDriver
+    [project.entry-points."wherry.exec_drivers"]
+    vm = "wherry_vm:Machines"                 # Machines(root: Path), a wherry.drivers.driver.ExecDriver
 
 `root` is a directory of the driver's own, which may not be there yet. Drivers of our own cannot be replaced.
 """
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 from wherry.model.errors import InvalidParameter
 
 STORAGE_GROUP = "wherry.storage_drivers"
+EXEC_GROUP = "wherry.exec_drivers"
 VOLUME_GROUP = "wherry.volume_drivers"
 
 T = TypeVar("T")

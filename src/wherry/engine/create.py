@@ -30,6 +30,7 @@ from wherry.engine.request.normal import normal_config, normal_host_config
 from wherry.engine.request.refuse import refuse_unserved
 from wherry.engine.request.resources import adapt
 from wherry.engine.request.warn import warnings_of
+from wherry.engine.runtimes import open_driver
 from wherry.engine.sessions import check_session
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
@@ -61,8 +62,9 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     """
     container_id = new_id()
     request, warnings = _check(engine, request)
+    driver = await open_driver(engine, (request.host_config or HostConfig()).runtime)
     image = find_image(engine, request.image, platform=platform)
-    container = _record(engine, container_id, request, image)
+    container = replace(_record(engine, container_id, request, image), driver=driver)
     container = replace(container, links=resolve_links(engine, container.host_config))
     check_session(engine, container.config.labels)
     restarts_max(container.config.labels)
@@ -111,8 +113,6 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     check(request, host_config)
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking)
-    if host_config.runtime not in {"", engine.settings.default_runtime}:
-        raise InvalidParameter(f"unknown or invalid runtime name: {host_config.runtime}")
     for mode in (host_config.pid_mode, host_config.ipc_mode):
         _check_owner(engine, mode)
     if not request.image:

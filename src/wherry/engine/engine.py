@@ -97,6 +97,7 @@ class Engine:
 
     `standing` are tasks that go on as long as the daemon does. `closing` says that it ends: clients that lose their
     connections from now on have not left.
+    `load_driver` finds an execution driver that another package brings, by its name, not open yet; KeyError for none.
     """
 
     settings: Settings
@@ -109,6 +110,7 @@ class Engine:
     drivers: dict[str, ExecDriver]
     log_drivers: dict[str, LogDriver]
     load_log_driver: Callable[[str], LogDriver | None]
+    load_driver: Callable[[str], ExecDriver]
     library: Library
     bus: Bus
     tasks: asyncio.TaskGroup
