@@ -1,6 +1,5 @@
 """A container in a cgroup of its own: it is born there, sees only that, and so do those who enter."""
 
-import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from wherry.libcontainer import cgroups
-from wherry.libcontainer.birth import Birth, BirthError, Stdio
 from wherry.oci.runtime import Mount, Pids, Resources
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -69,65 +67,3 @@ def test_a_cgroup_that_can_hold_no_more_fails_the_birth_and_leaves_nothing(cella
     cellar.undo.close()
     assert group.wait_until_empty(10)
     assert not os.path.exists(f"/proc/{child.pid}")
-
-
-@contextlib.contextmanager
-def prepared(cellar, group, *args):
-    """A birth whose cgroup follows, and where its output can be read."""
-    reading, writing = os.pipe()
-    null = os.open(os.devnull, os.O_RDWR)
-    follows = {"cgroup_follows": True, "clone_fd": group.clone_fd}
-    with cellar.plan(cellar.spec(*args, extra=SHOWN, namespaces=PRIVATE[:-1]), **follows) as plan:
-        birth = Birth(plan, Stdio(stdin=null, stdout=writing, stderr=writing))
-        try:
-            yield birth, reading
-        finally:
-            birth.close()
-            for fd in (null, reading, writing):
-                os.close(fd)
-
-
-def in_a_fork(birth):
-    """Another process that begins and finishes; its exit code is the program's, 100 when there is none."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 101
-    try:
-        birth.begin()
-        child = birth.finish()
-        code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
-    except BirthError as error:
-        os.write(1, str(error).encode())
-        code = 100
-    finally:
-        os._exit(code)
-
-
-@pytest.mark.skipif(cgroups.version() == 2, reason="on v2 a process is born in its cgroup")
-def test_a_cgroup_can_be_given_later_by_another_process_than_the_parent(cellar, group):
-    with prepared(cellar, group, "sh", "-c", "cat /sys/fs/cgroup/pids/pids.max; cat /proc/self/cgroup") as (birth, out):
-        monitor = in_a_fork(birth)
-        birth.stand_aside()
-        birth.give(group)
-        assert os.waitstatus_to_exitcode(os.waitpid(monitor, 0)[1]) == 0
-        limit, *places = os.read(out, 65536).decode().splitlines()
-    assert limit == "77"
-    assert all(place.endswith(f"/{group.path}") for place in places if ":name=" not in place)
-
-
-@pytest.mark.skipif(cgroups.version() == 2, reason="on v2 a process is born in its cgroup")
-def test_who_waits_for_a_cgroup_hears_why_there_is_none(cellar, group):
-    with prepared(cellar, group, "true") as (birth, _):
-        monitor = in_a_fork(birth)
-        birth.stand_aside()
-        birth.refuse(BirthError("cgroup", 0, "", "no room"))
-        assert os.waitstatus_to_exitcode(os.waitpid(monitor, 0)[1]) == 100
-
-
-@pytest.mark.skipif(cgroups.version() == 2, reason="on v2 a process is born in its cgroup")
-def test_the_death_of_who_makes_the_cgroup_ends_the_birth(cellar, group):
-    with prepared(cellar, group, "true") as (birth, _):
-        birth.begin()  # with this, nobody is left who could give
-        with pytest.raises(BirthError, match="the process that makes the cgroup was killed"):
-            birth.finish()

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from wherry.monitor import wire
-from wherry.monitor.messages import FromMonitor, FromNursery, Refused, ToMonitor, ToNursery, write
+from wherry.monitor.messages import FromMonitor, FromNursery, Refused, Start, ToMonitor, ToNursery, write
 
 Heard = TypeVar("Heard", bound=Struct)
 Received = tuple[Heard, list[int]]
@@ -43,7 +43,9 @@ class Channel(Generic[Heard]):
         connection.setblocking(False)
         self._loop.add_reader(connection.fileno(), self._receive)
 
-    async def ask(self, question: Callable[[int], ToMonitor | ToNursery], fds: Sequence[int] = ()) -> Received[Heard]:
+    async def ask(
+        self, question: Callable[[int], ToMonitor | ToNursery | Start], fds: Sequence[int] = ()
+    ) -> Received[Heard]:
         """Send a question made with a fresh serial number; its answer, which may be a Refused, with descriptors.
 
         The descriptors stay the caller's, open until this returns. Raises ConnectionLost.

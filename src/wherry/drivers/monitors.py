@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 
 import msgspec
+from msgspec import Struct
 
 from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus
 from wherry.drivers.keeper import Keeper
 from wherry.drivers.nursery import Nursery, NurseryFailed
 from wherry.drivers.process import NativeProcess, status_of
+from wherry.drivers.spares import Spares
 from wherry.model.clock import now_ns
 from wherry.model.errors import EngineError, Unavailable
 from wherry.monitor import identity, messages, rundir, wire
@@ -22,6 +24,18 @@ _LOG = logging.getLogger(__name__)
 _TRIES = 10
 
 
+class Order(Struct):
+    """What is to be made, its descriptors, and what its monitor is to have: sessions with their sockets, then others.
+
+    The descriptors stay the caller's.
+    """
+
+    deliver: messages.Deliver
+    birth_fds: tuple[int, ...]
+    sessions: tuple[messages.SessionPlan, ...]
+    fds: tuple[int, ...]
+
+
 class Monitors:
     """Keeper and nursery belong to it; `processes` are the driver's, by container."""
 
@@ -29,6 +43,7 @@ class Monitors:
         """Start nothing yet."""
         self.keeper = Keeper(exec_root, self._keeper_replaced)
         self.nursery = Nursery(self.keeper)
+        self.spares = Spares(self.nursery)
         self._processes = processes
         self._replacing: set[asyncio.Task[None]] = set()
 
@@ -42,33 +57,34 @@ class Monitors:
         for task in self._replacing:
             task.cancel()
         await asyncio.gather(*self._replacing, return_exceptions=True)
+        await self.spares.close()
         await self.nursery.close()
         await self.keeper.close()
 
-    async def fork(
-        self,
-        process: NativeProcess,
-        log: messages.LogPlan,
-        question: Callable[[int], messages.ToNursery],
-        fds: tuple[int, ...],
-    ) -> None:
-        """Have a monitor forked and connect to it. Raises Unavailable, EngineError."""
-        ours, theirs = wire.pair()
-        log_directory = -1
-        try:
-            if log.driver != "none":
-                log_directory = _open_log_directory(log.directory, is_own=log.driver == "local")
-            standing = (theirs.fileno(), process.directory, *([log_directory] if log_directory >= 0 else []))
-            process.connect(ours)
+    async def order(self, process: NativeProcess, order: Order) -> None:
+        """Have a container made, by a monitor that waits or a new one. Raises StartFailed, Unavailable, EngineError."""
+        charge = messages.charge_of(order.deliver.plan)
+        with _log_directory(charge.log) as log_directory:
             crash_point("start.fork-wanted")
-            await self.nursery.fork(question, (*standing, *fds))
+            try:
+                spare = self.spares.take() or await self.spares.fork()
+            except NurseryFailed as error:
+                raise Unavailable(str(error)) from None
+            process.connect(spare.monitor)
             crash_point("start.monitor-forked")
-        except NurseryFailed as error:
-            raise Unavailable(str(error)) from None
-        finally:
-            theirs.close()
-            if log_directory >= 0:
-                os.close(log_directory)
+
+            def start(serial: int) -> messages.Start:
+                return messages.Start(serial=serial, charge=charge, sessions=order.sessions)
+
+            try:
+                with spare.midwife:
+                    # First, as everything waits for it. Should we die before the next line, the spare ends it.
+                    wire.send(spare.midwife, messages.write(order.deliver), (process.directory, *order.birth_fds))
+                await process.order(start, (process.directory, *log_directory, *order.fds))
+            except ConnectionError:
+                raise Unavailable(f"the monitor of container {process.id} was killed at its birth") from None
+            finally:
+                self.spares.expect_more()
 
     async def meet(self, process: NativeProcess) -> NativeProcess | ExitStatus | None:
         """Talk to a container's monitor, or to another where it was killed. Raises EngineError, OSError.
@@ -140,14 +156,20 @@ class Monitors:
                 kept=found.kept,
             )
 
+        ours, theirs = wire.pair()
         try:
-            await self.fork(process, plan.log, question, found.fds)
+            with theirs, _log_directory(plan.log) as log_directory:
+                process.connect(ours)
+                await self.nursery.fork(question, (theirs.fileno(), process.directory, *log_directory, *found.fds))
+        except NurseryFailed as error:
+            raise Unavailable(str(error)) from None
         finally:
             wire.close_all(found.fds)
         await process.begun()
 
     def _keeper_replaced(self) -> None:
         """It holds nothing yet, and is above nobody."""
+        self.spares.drain()
         self.nursery.renew()
         for process in self._processes.values():
             self._in_background(self._deposit_again(process))
@@ -157,11 +179,19 @@ class Monitors:
             await process.greet(line)  # who has no monitor now gets one that knows the new keeper
 
 
-def _open_log_directory(path: str, *, is_own: bool) -> int:
-    """The directory; one of the log's own is made."""
+@contextlib.contextmanager
+def _log_directory(plan: messages.LogPlan) -> Iterator[tuple[int, ...]]:
+    """Its descriptor, none for the driver `none`; one of the log's own is made. Raises EngineError."""
+    if plan.driver == "none":
+        yield ()
+        return
     try:
-        if is_own:
-            os.makedirs(path, mode=0o710, exist_ok=True)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if plan.driver == "local":
+            os.makedirs(plan.directory, mode=0o710, exist_ok=True)
+        fd = os.open(plan.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise EngineError(f"failed to initialize logging driver: open {path}: {error.strerror}") from None
+        raise EngineError(f"failed to initialize logging driver: open {plan.directory}: {error.strerror}") from None
+    try:
+        yield (fd,)
+    finally:
+        os.close(fd)

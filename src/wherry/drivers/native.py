@@ -14,12 +14,12 @@ from wherry.crashpoints import crash_point
 from wherry.drivers import audit
 from wherry.drivers.driver import Birth, ExitStatus, StartFailed
 from wherry.drivers.memory import MemoryWatch
-from wherry.drivers.monitors import Monitors
+from wherry.drivers.monitors import Monitors, Order
 from wherry.drivers.opening import open_mounts
 from wherry.drivers.plans import Plans
 from wherry.drivers.process import NativeProcess, plan_of
 from wherry.libcontainer import cgroups
-from wherry.model.errors import EngineError, NotFound, Unavailable
+from wherry.model.errors import EngineError, NotFound
 from wherry.model.finding import Finding
 from wherry.monitor import messages, rundir, wire
 from wherry.monitor.container import remove_cgroup
@@ -169,22 +169,12 @@ class NativeDriver:
         return directory
 
     async def _bear(self, process: NativeProcess, plan: messages.Plan, birth: Birth, given: tuple[int, ...]) -> None:
-        def question(serial: int) -> messages.Start:
-            return messages.Start(
-                serial=serial,
-                plan=plan,
-                mounts=tuple(each.destination for each in birth.mounts),
-                netns=birth.netns_fd is not None,
-                sessions=tuple(plan_of(each) for each in birth.sessions),
-                held=len(birth.held_fds),
-            )
-
+        destinations = tuple(each.destination for each in birth.mounts)
+        deliver = messages.Deliver(plan=plan, mounts=destinations, netns=birth.netns_fd is not None)
+        sessions = tuple(plan_of(each) for each in birth.sessions)
         sockets = tuple(each.socket.fileno() for each in birth.sessions)
-        await self._monitors.fork(process, plan.log, question, (*given, *sockets, *birth.held_fds))
-        try:
-            await process.begun()
-        except wire.ConnectionLost:
-            raise Unavailable(f"the monitor of container {birth.id} was killed at its birth") from None
+        order = Order(deliver, given, sessions, (*sockets, *birth.held_fds))
+        await self._monitors.order(process, order)
 
     async def _undo(self, container_id: str, *, is_orphaned: bool) -> None:
         process = self._processes.pop(container_id, None)

@@ -43,9 +43,9 @@ class Nursery:
         self._lives[life] = task = asyncio.get_running_loop().create_task(life.live(self._keeper))
         task.add_done_callback(lambda _: self._lives.pop(life))
 
-    async def fork(self, question: Callable[[int], ToNursery], fds: Sequence[int]) -> int:
+    async def fork(self, question: Callable[[int], ToNursery], fds: Sequence[int], *, tries: int = _TRIES) -> int:
         """Have a monitor forked; its pid. Raises NurseryFailed."""
-        for _ in range(_TRIES):
+        for _ in range(tries):
             if self._life is None or not self._life.channel.is_open:
                 self.open()
             assert self._life is not None

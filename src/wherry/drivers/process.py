@@ -30,6 +30,7 @@ from wherry.monitor.messages import (
     Running,
     SessionPlan,
     Signal,
+    Start,
     Thaw,
     ToMonitor,
     Trouble,
@@ -254,6 +255,21 @@ class NativeProcess:
         """Talk to a monitor from now on; `begun` or `greet` waits until it answers."""
         self._first_word = asyncio.get_running_loop().create_future()
         self._channel = Channel(connection, read_from_monitor, on_told=self._hear, on_lost=self._lost)
+
+    async def order(self, start: Callable[[int], Start], fds: tuple[int, ...]) -> None:
+        """Have a monitor that waited make the container. Raises StartFailed, ConnectionLost."""
+        assert self._channel is not None
+        try:
+            answer, _ = await self._channel.ask(start, fds)
+        except wire.ConnectionLost:
+            if self._first_word.done() and not self._first_word.exception():
+                answer = self._first_word.result()  # it could not get ready, and did not wait
+            else:
+                raise
+        if isinstance(answer, Refused):
+            raise StartFailed(answer.message, answer.exit_code)
+        assert isinstance(answer, Running)
+        self._take(answer)
 
     async def begun(self) -> Running:
         """The monitor's first word. Raises StartFailed, ConnectionLost."""

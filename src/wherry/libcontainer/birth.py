@@ -6,11 +6,12 @@ one line. What the parent must do for it (id maps, limits, hooks of the host) it
 
 import os
 import signal
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from msgspec import Struct
 
 from wherry.libcontainer import cgroupfs, cgroups, channel, devices, hooks, identity, idmap, init, namespaces, procfs
-from wherry.libcontainer.cgroups import Cgroup
 from wherry.libcontainer.channel import Channel, Message
 from wherry.libcontainer.errors import BirthError, InvalidSpec, at
 from wherry.libcontainer.init import Womb
@@ -18,13 +19,11 @@ from wherry.libcontainer.plan import Plan, Stdio
 from wherry.libcontainer.validate import validate
 from wherry.linux import prctl, process, signals
 from wherry.linux.capability import last_capability
-from wherry.oci.runtime import Spec
 
-__all__ = ("Birth", "BirthError", "Child", "Plan", "Stdio", "may_get_cgroup_later", "spawn")
+__all__ = ("BirthError", "Child", "Plan", "Stdio", "spawn")
 
 
-@dataclass(slots=True)
-class Child:
+class Child(Struct):
     """A process that was born: the caller reaps it by `pidfd` and closes the descriptors.
 
     `terminal` is the master of its pty, close-on-exec. `warnings` are what could not be done and was left out.
@@ -33,100 +32,20 @@ class Child:
     pid: int
     pidfd: int
     terminal: int | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
     line: Channel | None = None
-    womb: Womb | None = None
+    plan: Plan | None = None
 
     def release(self) -> None:
         """Let a process that waits for its start execute the program. Raises BirthError; it is reaped then."""
-        if self.line is None or self.womb is None:
+        if self.line is None or self.plan is None:
             raise InvalidSpec("this process does not wait for a start")
-        line, womb = self.line, self.womb
+        line, plan = self.line, self.plan
         try:
             line.go()
-            _attend(self, line, womb)
+            attend(self, line, lambda: plan)
         finally:
             line.close()
-
-
-class Birth:
-    """A birth that is prepared: all that it needs of the host is open, and one process is to begin it.
-
-    That may be a fork of the one that prepared it, which then can give the cgroup, and has to let go of the rest.
-    """
-
-    def __init__(self, plan: Plan, stdio: Stdio) -> None:
-        """Open everything. Raises BirthError."""
-        try:
-            validate(plan.spec, has_netns=plan.netns_fd is not None)
-        except InvalidSpec as error:
-            raise at("", error) from None
-        self._child: Child | None = None
-        with ExitStack() as opened:
-            self._line, theirs = channel.pair()
-            # The cgroup comes on a line of its own: should its giver be killed, its end is what the child hears.
-            self._giver, taker = channel.pair()
-            for end_ in (self._line, theirs, self._giver, taker):
-                opened.callback(end_.close)
-            self._womb = _prepare(plan, stdio, theirs, taker, opened)
-            self._opened = opened.pop_all()
-
-    def begin(self) -> None:
-        """Clone the process, which puts its root together while the caller does other things. Raises BirthError.
-
-        From here on it is another process that can `give`.
-        """
-        self._child = _deliver(self._womb, self._line, self._giver)
-        self._womb.channel.close()
-        self._womb.gift.close()
-        self._giver.close()
-
-    def stand_aside(self) -> None:
-        """In a process that is not to begin it, but only to give: let go of all but that."""
-        self._line.close()
-        self._womb.channel.close()
-        self._womb.gift.close()
-
-    def give(self, cgroup: Cgroup) -> None:
-        """Hand over the cgroup that the plan says would follow; the child joins it then. Raises BirthError."""
-        try:
-            tasks = cgroup.tasks_fds
-            own = cgroupfs.open_own_groups(cgroup, self._womb.cgroup_plan)
-            try:
-                self._giver.send_fds(channel.CGROUP, (*tasks, *own.values()), bytes([len(tasks)]))
-            finally:
-                for fd in own.values():
-                    os.close(fd)
-        except OSError as error:
-            raise at("error handing the cgroup over", error) from None
-
-    def refuse(self, error: BirthError) -> None:
-        """Say why there will be no cgroup: `finish` raises that. Raises OSError when nobody listens any more."""
-        self._giver.send(channel.FAILED, channel.failure_bytes(error))
-
-    def finish(self) -> Child:
-        """Return once execve(2) happened, or the process waits for its start. Raises BirthError; it is gone then."""
-        assert self._child is not None
-        child, self._child = self._child, None
-        _attend(child, self._line, self._womb)
-        if child.line is not None:
-            self._opened.pop_all()  # it is still spoken to
-        return child
-
-    def close(self) -> None:
-        """Let go of everything, and end a process that was begun and not finished."""
-        self._opened.close()
-        if self._child is not None:
-            end(self._child)
-
-
-def may_get_cgroup_later(spec: Spec) -> bool:
-    """Whether a birth may begin before its cgroup is there, with `cgroup_follows`.
-
-    Not where a cgroup namespace is to be made in it, or mapped ids or a midwife come first, nor with hooks.
-    """
-    found = namespaces.kinds(spec)
-    return not (found.keys() & {"cgroup", "user"} or found.get("pid") or spec.hooks)
 
 
 def spawn(plan: Plan, stdio: Stdio) -> Child:
@@ -134,13 +53,25 @@ def spawn(plan: Plan, stdio: Stdio) -> Child:
 
     0, 1 and 2 must be open in the caller, which must be single-threaded. Raises BirthError; nothing is left then.
     """
-    with closing(Birth(plan, stdio)) as birth:
-        birth.begin()
-        return birth.finish()
+    with ExitStack() as opened:
+        line, theirs = channel.pair()
+        opened.callback(line.close)
+        opened.callback(theirs.close)
+        womb = prepare(plan, stdio, theirs, opened)
+        child = _deliver(womb, line)
+        theirs.close()
+        attend(child, line, lambda: plan)
+        if child.line is not None:
+            opened.pop_all()  # it is still spoken to
+        return child
 
 
-def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, taker: Channel, undo: ExitStack) -> Womb:
-    """Open what only the host's side can open."""
+def prepare(plan: Plan, stdio: Stdio, line: Channel, undo: ExitStack) -> Womb:
+    """Open what only the host's side can open. Raises BirthError."""
+    try:
+        validate(plan.spec, has_netns=plan.netns_fd is not None)
+    except InvalidSpec as error:
+        raise at("", error) from None
     last_capability()  # asked once here, remembered by every child
     signals.ignored()
     layout = namespaces.lay_out(plan.spec, plan.netns_fd, undo)
@@ -148,7 +79,7 @@ def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, taker: Channel, undo: Ex
     cgroup_plan = None
     if any(mount.type in ("cgroup", "cgroup2") for mount in plan.spec.mounts):
         cgroup_plan = cgroups.mount_plan()
-        if not (layout.late & namespaces.FLAGS["cgroup"] or plan.cgroup_follows):
+        if not layout.late & namespaces.FLAGS["cgroup"]:
             own = cgroupfs.open_own_groups(plan.cgroup, cgroup_plan)
             _close_later(own, undo)
     host_devices: dict[str, int] = {}
@@ -161,8 +92,7 @@ def _prepare(plan: Plan, stdio: Stdio, theirs: Channel, taker: Channel, undo: Ex
         process=plan.spec.process,
         stdio=stdio,
         layout=layout,
-        channel=theirs,
-        gift=taker,
+        channel=line,
         cgroup_plan=cgroup_plan,
         own_groups=own,
         host_devices=host_devices,
@@ -174,9 +104,9 @@ def _close_later(fds: dict[str, int], undo: ExitStack) -> None:
         undo.callback(os.close, fd)
 
 
-def _deliver(womb: Womb, ours: Channel, giver: Channel) -> Child:
+def _deliver(womb: Womb, ours: Channel) -> Child:
     """Clone the process, and give it the id maps that only its parent may write."""
-    cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else womb.plan.clone_fd
+    cgroup_fd = womb.plan.cgroup.clone_fd if womb.plan.cgroup else None
     if womb.layout.needs_midwife:
         child = _by_midwife(womb, ours, cgroup_fd)
     else:
@@ -186,14 +116,11 @@ def _deliver(womb: Womb, ours: Channel, giver: Channel) -> Child:
             raise at("unable to clone", error) from None
         if pid == 0:
             ours.close()
-            giver.close()
             init.run(womb, joined=False)
         child = Child(pid, pidfd)
     try:
-        if womb.layout.has_new_user:
-            idmap.write_maps(child.pid, womb.linux.uid_mappings, womb.linux.gid_mappings)
         if womb.layout.maps_ids:
-            _set_oom_score(child, womb)
+            map_ids(child, womb.plan, is_new=womb.layout.has_new_user)
         if womb.layout.has_new_user or womb.layout.needs_midwife:
             ours.go()
     except OSError as error:
@@ -202,11 +129,19 @@ def _deliver(womb: Womb, ours: Channel, giver: Channel) -> Child:
     return child
 
 
-def _set_oom_score(child: Child, womb: Womb) -> None:
-    """For a process whose mapped ids may not write that file themselves."""
+def map_ids(child: Child, plan: Plan, *, is_new: bool) -> None:
+    """Write the id maps of a new user namespace, and the file that mapped ids may not write. Raises OSError."""
+    linux, described = plan.spec.linux, plan.spec.process
+    if is_new and linux is not None:
+        idmap.write_maps(child.pid, linux.uid_mappings, linux.gid_mappings)
+    if described is not None:
+        _set_oom_score(child, described.oom_score_adj)
+
+
+def _set_oom_score(child: Child, score: int | None) -> None:
     proc_fd = procfs.open_procfs()
     try:
-        warning = identity.set_oom_score(proc_fd, str(child.pid), womb.process.oom_score_adj)
+        warning = identity.set_oom_score(proc_fd, str(child.pid), score)
     finally:
         os.close(proc_fd)
     child.warnings += [warning] if warning else []
@@ -247,21 +182,21 @@ def _assist(womb: Womb) -> None:
     os._exit(0)
 
 
-def _attend(child: Child, line: Channel, womb: Womb) -> None:
+def attend(child: Child, line: Channel, plan: Callable[[], Plan]) -> None:
     """Do what the child asks for, until it executes or waits. On failure it is killed and reaped."""
     try:
-        waiting = _converse(child, line, womb)
+        waiting = _converse(child, line, plan)
     except BaseException:
         end(child)
         raise
-    child.line = child.womb = None
-    if waiting and womb.plan.start_fds is None:
-        child.line, child.womb = line, womb
+    child.line = child.plan = None
+    if waiting and plan().start_fds is None:
+        child.line, child.plan = line, plan()
     else:
         line.close()
 
 
-def _converse(child: Child, line: Channel, womb: Womb) -> bool:
+def _converse(child: Child, line: Channel, plan: Callable[[], Plan]) -> bool:
     """Answer until it executes (False) or waits for its start (True). Raises BirthError."""
     executing = False
     while True:
@@ -278,24 +213,30 @@ def _converse(child: Child, line: Channel, womb: Womb) -> bool:
             case channel.FAILED:
                 raise channel.failure_from(message.data)
             case _:
-                _serve(child, line, womb, message)
+                _serve(child, line, plan, message)
 
 
-def _serve(child: Child, line: Channel, womb: Womb, message: Message) -> None:
+def _serve(child: Child, line: Channel, plan: Callable[[], Plan], message: Message) -> None:
     match message.kind:
         case channel.TERMINAL:
             child.terminal = message.fd
         case channel.WARNING:
             child.warnings.append(message.data.decode())
         case channel.LIMITS:
-            identity.set_limits(womb.process.rlimits, child.pid)
+            described = plan().spec.process
+            identity.set_limits(described.rlimits if described else (), child.pid)
             line.go()
         case channel.HOOKS:
-            plan = womb.plan
-            state = hooks.state_of(plan.id, "creating", child.pid, plan.bundle, plan.spec.annotations)
-            hooks.run("prestart", womb.hooks.prestart, state)
-            hooks.run("createRuntime", womb.hooks.create_runtime, state)
+            _run_hooks(child, plan())
             line.go()
+
+
+def _run_hooks(child: Child, plan: Plan) -> None:
+    asked = plan.spec.hooks
+    if asked:
+        state = hooks.state_of(plan.id, "creating", child.pid, plan.bundle, plan.spec.annotations)
+        hooks.run("prestart", asked.prestart, state)
+        hooks.run("createRuntime", asked.create_runtime, state)
 
 
 def end(child: Child) -> None:

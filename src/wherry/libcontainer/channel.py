@@ -4,7 +4,8 @@ import _socket
 import errno
 import os
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wherry.libcontainer.errors import BirthError
 
@@ -12,7 +13,6 @@ from wherry.libcontainer.errors import BirthError
 EXECUTING, WAITING, FAILED, WARNING, TERMINAL, LIMITS, HOOKS, BORN = range(8)
 # To the child.
 GO = b"go"
-CGROUP = 8
 
 _BYTES_MAX = 65536
 _FDS_MAX = 253
@@ -21,8 +21,7 @@ _FAILURE = struct.Struct("iB")
 _INT = struct.Struct("i")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message: its kind, its payload, the descriptors that came with it."""
 
     kind: int

@@ -9,8 +9,9 @@ than the container has already (CVE-2016-9962, CVE-2019-5736).
 import gc
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from wherry.libcontainer import channel, devices, execution, identity, procfs, program
 from wherry.libcontainer.birth import Child, end
@@ -26,8 +27,7 @@ from wherry.linux.capability import last_capability
 from wherry.oci.runtime import Process, Spec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Visit:
+class _Visit(Struct, frozen=True, kw_only=True):
     """What the two processes need to know."""
 
     target: int

@@ -4,15 +4,14 @@ No thread, no import, no log: what goes wrong is said to the parent in one messa
 """
 
 import contextlib
-import errno
 import gc
 import os
-from dataclasses import dataclass, field
 from typing import NoReturn
+
+from msgspec import Struct
 
 from wherry.libcontainer import (
     cgroupfs,
-    cgroups,
     channel,
     devices,
     execution,
@@ -38,8 +37,7 @@ _NO_LINUX = Linux()
 _NO_HOOKS = Hooks()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Womb:
+class Womb(Struct, frozen=True, kw_only=True):
     """What the parent has prepared: values and descriptors that the child only uses."""
 
     plan: Plan
@@ -47,10 +45,9 @@ class Womb:
     stdio: Stdio
     layout: Layout
     channel: Channel
-    gift: Channel
     cgroup_plan: MountPlan | None = None
-    own_groups: dict[str, int] = field(default_factory=dict)
-    host_devices: dict[str, int] = field(default_factory=dict)
+    own_groups: dict[str, int] = {}
+    host_devices: dict[str, int] = {}
 
     @property
     def linux(self) -> Linux:
@@ -167,8 +164,6 @@ def _build_root(womb: Womb) -> list[int]:
 def _mount_all(womb: Womb) -> list[int]:
     root_fd, late = womb.plan.rootfs_fd, []
     descriptors = _pair_up(womb.plan)
-    own_groups = womb.own_groups
-    has_cgroup = not womb.plan.cgroup_follows
     for place, mount in enumerate(womb.plan.spec.mounts):
         if place in descriptors:
             rootfs.place(root_fd, mount, descriptors[place])
@@ -176,29 +171,12 @@ def _mount_all(womb: Womb) -> list[int]:
         if not is_made_inside(mount):
             raise BirthError("mount", 22, mount.destination, f"no descriptor came for the mount on {mount.destination}")
         if mount.type in ("cgroup", "cgroup2") and womb.cgroup_plan is not None:
-            if not has_cgroup:
-                own_groups, has_cgroup = _take_cgroup(womb), True
-            sealed = cgroupfs.mount_cgroups(root_fd, mount, womb.cgroup_plan, own_groups)
+            sealed = cgroupfs.mount_cgroups(root_fd, mount, womb.cgroup_plan, womb.own_groups)
         else:
             sealed = inside.mount_inside(root_fd, mount, womb.linux.mount_label)
         if sealed is not None:
             late.append(sealed)
-    if not has_cgroup:
-        _take_cgroup(womb)
     return late
-
-
-def _take_cgroup(womb: Womb) -> dict[str, int]:
-    """Wait for the cgroup that follows and join it; the container's own group of each tree comes back."""
-    message = womb.gift.receive()
-    if message is None:
-        raise BirthError("take cgroup", errno.ESRCH, "", "the process that makes the cgroup was killed")
-    if message.kind == channel.FAILED:
-        raise channel.failure_from(message.data)
-    count = message.data[0]
-    cgroups.join_by_tasks(message.fds[:count])
-    shown = womb.cgroup_plan.shown if womb.cgroup_plan else ()
-    return dict(zip((tree.name for tree in shown), message.fds[count:], strict=True))
 
 
 def _pair_up(plan: Plan) -> dict[int, int]:

@@ -2,7 +2,8 @@
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wherry.libcontainer.errors import BirthError, InvalidSpec
 from wherry.linux import namespaces as kernel
@@ -25,8 +26,7 @@ FLAGS: dict[str, int] = {
 _LATE = kernel.CLONE_NEWCGROUP | kernel.CLONE_NEWTIME
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """What becomes of each namespace: flags for clone3(2), flags for unshare(2), (descriptor, flag) for setns(2)."""
 
     new: int

@@ -1,6 +1,6 @@
 """A mount's options: mount(8)'s words become flags, propagation and data for the file system."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wherry.linux import mount as kernel
 
@@ -50,8 +50,7 @@ _SUPERBLOCK = frozenset({"sync", "dirsync", "lazytime", "iversion", "mand", "sil
 _IGNORED = frozenset({"defaults", "async", "nolazytime", "noiversion", "nomand", "loud", "remount"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What the words of a mount's options mean."""
 
     is_bind: bool = False

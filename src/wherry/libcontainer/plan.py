@@ -1,13 +1,12 @@
 """All that a birth needs, as values: what the container is to be, and descriptors of what it gets from the host."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wherry.libcontainer.cgroups import Cgroup
 from wherry.oci.runtime import Spec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stdio:
+class Stdio(Struct, frozen=True, kw_only=True):
     """Descriptors that become 0, 1 and 2 of the process; not looked at when it gets a terminal."""
 
     stdin: int
@@ -15,13 +14,11 @@ class Stdio:
     stderr: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """Everything of the host is open already: nothing here is looked up by path in a host mount namespace.
 
     `rootfs_fd` is a detached mount. `mounts` are (destination, detached mount), moved in where that destination
-    stands in `spec.mounts`; all other mounts there are made inside. `cgroup` is made and limited by the caller;
-    with `cgroup_follows` it is given after the birth has begun, and `clone_fd` is its part to be born in, if any.
+    stands in `spec.mounts`; all other mounts there are made inside. `cgroup` is made and limited by the caller.
     `seccomp_program` is BPF, empty for none; `seccomp_flags` are seccomp(2)'s.
 
     `wait_for_start` holds the process back right before execution, until `Child.release`, or when `start_fds` (the
@@ -35,8 +32,6 @@ class Plan:
     mounts: tuple[tuple[str, int], ...] = ()
     netns_fd: int | None = None
     cgroup: Cgroup | None = None
-    cgroup_follows: bool = False
-    clone_fd: int | None = None
     seccomp_program: bytes = b""
     seccomp_flags: int = 0
     wait_for_start: bool = False

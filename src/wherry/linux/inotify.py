@@ -3,7 +3,7 @@
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wherry.linux.libc import checked, declare, encode
 
@@ -28,8 +28,7 @@ _add_watch = declare("inotify_add_watch", ctypes.c_int, ctypes.c_char_p, ctypes.
 _rm_watch = declare("inotify_rm_watch", ctypes.c_int, ctypes.c_int)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What happened to a watched thing; `name` is the entry's when a directory is watched."""
 
     watch: int

@@ -4,7 +4,7 @@ import ctypes
 import os
 import select
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wherry.linux.libc import checked, declare_syscall, machine_number
 
@@ -49,8 +49,7 @@ class _PidfdInfo(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a process ended: its code, or 128 plus the signal's number."""
 
     pid: int

@@ -1,5 +1,6 @@
 """The container as its monitor holds it, and how one is found again after another monitor's death."""
 
+import contextlib
 import os
 
 from msgspec import Struct
@@ -7,7 +8,7 @@ from msgspec import Struct
 from wherry.libcontainer import cgroups
 from wherry.linux import process
 from wherry.monitor import identity, rundir
-from wherry.monitor.messages import Alive
+from wherry.monitor.messages import Alive, Charge
 from wherry.monitor.streams import Ends
 
 
@@ -17,15 +18,24 @@ class Container(Struct):
     pid: int
     pidfd: int
     ends: Ends
-    cgroup: cgroups.Cgroup | None
+    cgroups_path: str
     started_ns: int
     start_ticks: int
+    _cgroup: cgroups.Cgroup | None = None
+
+    @property
+    def cgroup(self) -> cgroups.Cgroup | None:
+        """Its cgroup, looked for when it is asked for; None where there is none, or when it was removed."""
+        if self._cgroup is None and self.cgroups_path:
+            with contextlib.suppress(FileNotFoundError):
+                self._cgroup = cgroups.open_existing(self.cgroups_path)
+        return self._cgroup
 
 
-def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
+def find(directory: int, charge: Charge, pid: int, spares: dict[str, int]) -> Container:
     """Take up a container without a monitor by its pidfd and what the keeper had of its streams. Raises OSError."""
-    plan, alive = rundir.load_plan(directory), rundir.load_alive(directory)
-    if plan is None or alive is None or alive.pid != pid:
+    alive = rundir.load_alive(directory)
+    if alive is None or alive.pid != pid:
         raise FileNotFoundError(f"no container with pid {pid} is known in its runtime directory")
     pidfd = spares.get("pidfd")
     spares = {name: fd for name, fd in spares.items() if name not in {"pidfd", "status"}}
@@ -33,13 +43,8 @@ def find(directory: int, pid: int, spares: dict[str, int]) -> Container:
         pidfd = identity.open_process(alive.pid, alive.start_ticks, alive.boot_id)
     if pidfd is not None and not spares:
         spares = _reopen(pid)
-    linux = plan.spec.linux
-    try:
-        cgroup = cgroups.open_existing(linux.cgroups_path) if linux and linux.cgroups_path else None
-    except FileNotFoundError:
-        cgroup = None
     pidfd = -1 if pidfd is None else pidfd
-    return Container(alive.pid, pidfd, Ends(**spares), cgroup, alive.started_ns, alive.start_ticks)
+    return Container(alive.pid, pidfd, Ends(**spares), charge.cgroups_path, alive.started_ns, alive.start_ticks)
 
 
 def remember(directory: int, container: Container) -> None:

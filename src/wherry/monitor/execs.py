@@ -39,14 +39,14 @@ class Execs:
     def __init__(
         self,
         loop: Loop,
-        plan: Plan,
+        plan: Callable[[], Plan],
         *,
         deposits: Deposits,
         seats: Seats,
         on_exit: Callable[[str, ExitRecord], None],
         on_idle: Callable[[], None],
     ) -> None:
-        """Begin with none."""
+        """Begin with none; `plan` tells what its container is."""
         self._loop = loop
         self._plan = plan
         self._deposits = deposits
@@ -68,23 +68,24 @@ class Execs:
 
     def start(self, container: Container, request: Exec, client: socket.socket | None) -> int:
         """Enter the container; the new process's pid. Raises BirthError, OSError, Frozen."""
+        plan = self._plan()
         if container.cgroup and container.cgroup.is_frozen():
             # It would be frozen on its way in, and we would wait for it for ever.
-            raise Frozen(f"Container {self._plan.id} is paused, unpause the container before exec")
+            raise Frozen(f"Container {plan.id} is paused, unpause the container before exec")
         described = request.process
-        own = self._plan.spec.process
+        own = plan.spec.process
         if own and not described.rlimits:  # as runc: the container's own limits, unless said otherwise
             described = msgspec.structs.replace(described, rlimits=own.rlimits)
         with open_stdio(terminal=described.terminal, open_stdin=request.open_stdin, outlive=False) as pipes:
             child = enter(
                 container.pidfd,
-                self._plan.spec,
+                plan.spec,
                 described,
                 pipes.child,
                 cgroup=container.cgroup,
-                seccomp_program=self._plan.seccomp,
-                seccomp_flags=self._plan.seccomp_flags,
-                container_id=self._plan.id,
+                seccomp_program=plan.seccomp,
+                seccomp_flags=plan.seccomp_flags,
+                container_id=plan.id,
             )
             ends = pipes.take(child.terminal)
         if child.terminal is not None and any(request.terminal_size):

@@ -52,6 +52,29 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = VERSION
 
 
+class Charge(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of its plan a monitor needs all the time; the rest, which is long, is read when it is needed."""
+
+    id: str
+    log: LogPlan
+    cgroups_path: str = ""
+    open_stdin: bool = False
+    stdin_once: bool = False
+    terminal_size: tuple[int, int] = (0, 0)
+
+
+def charge_of(plan: Plan) -> Charge:
+    """What of it a monitor needs all the time."""
+    return Charge(
+        id=plan.id,
+        log=plan.log,
+        cgroups_path=plan.spec.linux.cgroups_path if plan.spec.linux else "",
+        open_stdin=plan.open_stdin,
+        stdin_once=plan.stdin_once,
+        terminal_size=plan.terminal_size,
+    )
+
+
 class ExitRecord(Struct, frozen=True, kw_only=True):
     """How a container or exec ended: 0-255, 128 plus a signal's number; durable in the runtime directory."""
 
@@ -88,19 +111,13 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
 # To the nursery
 
 
-class Start(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Fork a monitor that makes a container.
+class Spare(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Fork a monitor that waits for its container. Descriptors: its connection, and that of its midwife.
 
-    Descriptors: its daemon's connection, the runtime directory, the log's directory (unless `none`), the rootfs,
-    one for each of `mounts`, the network namespace (if `netns`), one for each session, `held` others.
+    On the former a Start comes, on the latter a Deliver, in this order; or the end of both.
     """
 
     serial: int
-    plan: Plan
-    mounts: tuple[str, ...] = ()
-    netns: bool = False
-    sessions: tuple[SessionPlan, ...] = ()
-    held: int = 0
 
 
 class TakeOver(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -138,6 +155,28 @@ class Refused(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 
 
 # To a monitor
+
+
+class Start(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Take charge of a container that is being made: the first word to a spare. Answered by Running.
+
+    Descriptors: the runtime directory, the log's directory (unless `none`), one for each session, others to hold.
+    """
+
+    serial: int
+    charge: Charge
+    sessions: tuple[SessionPlan, ...] = ()
+
+
+class Deliver(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Make the container: the only word to a midwife.
+
+    Descriptors: the runtime directory, the rootfs, one for each of `mounts`, the network namespace (if `netns`).
+    """
+
+    plan: Plan
+    mounts: tuple[str, ...] = ()
+    netns: bool = False
 
 
 class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -213,7 +252,7 @@ class ListPids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True
 
 
 class Running(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """The container runs. Serial 0 is the answer to Start or TakeOver. `execs` has the pid of each by its id."""
+    """The container runs. Serial 0 is the answer to TakeOver. `execs` has the pid of each by its id."""
 
     serial: int
     pid: int
@@ -260,7 +299,7 @@ class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
     message: str
 
 
-ToNursery = Start | TakeOver
+ToNursery = Spare | TakeOver
 FromNursery = Forked | Refused
 ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids | ClearLog
 FromMonitor = Running | Executing | Pids | Done | Refused | ExecExited | Exited | Trouble
@@ -269,6 +308,8 @@ read_to_nursery = msgspec.json.Decoder(ToNursery).decode
 read_from_nursery = msgspec.json.Decoder(FromNursery).decode
 read_to_monitor = msgspec.json.Decoder(ToMonitor).decode
 read_from_monitor = msgspec.json.Decoder(FromMonitor).decode
+read_start = msgspec.json.Decoder(Start).decode
+read_deliver = msgspec.json.Decoder(Deliver).decode
 read_plan = msgspec.json.Decoder(Plan).decode
 read_kept = msgspec.json.Decoder(Kept).decode
 read_exit = msgspec.json.Decoder(ExitRecord).decode

@@ -25,6 +25,7 @@ from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import (
     Attach,
+    Charge,
     ClearLog,
     Done,
     Exec,
@@ -60,19 +61,19 @@ class Monitor:
     """Watches over one container until it and its clients are done."""
 
     def __init__(
-        self, directory: int, plan: Plan, *, listener: socket.socket, line: socket.socket, held: tuple[int, ...]
+        self, directory: int, charge: Charge, *, listener: socket.socket, line: socket.socket, held: tuple[int, ...]
     ) -> None:
         """Begin without a container; `held` descriptors are kept open as long as it lives. `line` is the keeper's."""
         self._directory = directory
-        self._plan = plan
+        self._charge = charge
         self._held = held
         self._loop = Loop(on_quiet=self._rest)
         self._connections = Connections(self._loop, listener, self._serve)
-        self._deposits = Deposits(self._loop, line, plan.id)
+        self._deposits = Deposits(self._loop, line, charge.id)
         self._seats = Seats(directory, self._deposits)
         self._execs = Execs(
             self._loop,
-            plan,
+            lambda: _plan(directory),
             deposits=self._deposits,
             seats=self._seats,
             on_exit=self._exec_ended,
@@ -90,7 +91,7 @@ class Monitor:
             container.ends,
             seats=self._seats.row(),
             log=log,
-            stdin_once=self._plan.stdin_once,
+            stdin_once=self._charge.stdin_once,
             on_stdin_closed=self._deposit,
             on_idle=self._stop_when_idle,
         )
@@ -123,12 +124,12 @@ class Monitor:
         )
         self._endings.append(ending)
 
-    def serve(self, connection: socket.socket) -> None:
-        """Tell a daemon that the container runs, and serve it."""
+    def serve(self, connection: socket.socket, *, serial: int) -> None:
+        """Tell a daemon that the container runs, in answer to what it asked, and serve it."""
         # First: from the answer on a kill must cost nothing.
         self._deposits.flush()
         self._connections.add(connection)
-        self._connections.tell(self._running(0))
+        self._connections.tell(self._running(serial))
 
     def run(self) -> None:
         """Until the container has ended and every client has what is its own."""
@@ -141,7 +142,7 @@ class Monitor:
 
     def trouble(self, error: OSError) -> None:
         """Tell what an administrator should know."""
-        self._connections.tell(Trouble(message=f"container {self._plan.id}: {error}"))
+        self._connections.tell(Trouble(message=f"container {self._charge.id}: {error}"))
 
     def _rest(self) -> None:
         """All is quiet: give back what a burst of output has left in memory."""
@@ -232,7 +233,7 @@ class Monitor:
             # Whoever enters a container in the moment of its end finds its namespaces gone before it is dead.
             is_over = self._ended or getattr(error, "errno", 0) == errno.ESRCH
             if is_over or process.has_ended(self._container.pidfd):
-                message = f"container {self._plan.id} is not running"
+                message = f"container {self._charge.id} is not running"
                 return Refused(serial=request.serial, message=message, gone=True), ()
             exit_code = getattr(error, "exit_code", 0)
             conflict = isinstance(error, Frozen)
@@ -281,12 +282,12 @@ class Monitor:
         return Running(serial=serial, pid=container.pid, started_ns=container.started_ns, execs=self._execs.pids)
 
     def _cgroup(self) -> Cgroup:
-        if self._container.cgroup is not None:
-            return self._container.cgroup
-        linux = self._plan.spec.linux
-        if linux and linux.cgroups_path:  # a forerunner had removed it already
-            raise ProcessLookupError(f"container {self._plan.id} is not running")
-        raise ValueError(f"container {self._plan.id} has no cgroup")
+        cgroup = self._container.cgroup
+        if cgroup is not None:
+            return cgroup
+        if self._charge.cgroups_path:  # a forerunner had removed it already
+            raise ProcessLookupError(f"container {self._charge.id} is not running")
+        raise ValueError(f"container {self._charge.id} has no cgroup")
 
     def _signal(self, request: Signal) -> None:
         number = request.number
@@ -299,8 +300,19 @@ class Monitor:
             cgroup.thaw()  # a frozen process dies when it is thawed (cgroup v1), and the user means it
 
 
-def become_monitor(container_id: str) -> None:
+def become_nobodys() -> None:
     """What a fork of the nursery does first."""
     os.setsid()
     prctl.set_child_subreaper(on=True)
+
+
+def title_monitor(container_id: str) -> None:
+    """Let ps(1) show whose monitor this is."""
     set_title("wherry-mon", f"wherry-monitor {container_id}")
+
+
+def _plan(directory: int) -> Plan:
+    plan = rundir.load_plan(directory)
+    if plan is None:
+        raise FileNotFoundError("the container's runtime directory was emptied")
+    return plan

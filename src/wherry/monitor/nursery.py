@@ -12,13 +12,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 from wherry.libcontainer import cgroups
 from wherry.linux import heap, signals
 from wherry.monitor import forked, identity, jsonlog, root, title, wire
+from wherry.monitor.berth import Berth
 from wherry.monitor.keeper import NURSERY_CONNECTION, NURSERY_LINE
 from wherry.monitor.loop import READ, Loop
-from wherry.monitor.messages import Forked, FromNursery, Refused, Start, TakeOver, read_to_nursery, write
+from wherry.monitor.messages import Forked, FromNursery, Refused, Spare, TakeOver, read_to_nursery, write
 
 # Several times what a monitor needs for one read of a busy log; it is given back when all is quiet.
 _FREED_BYTES_MAX = 2 * 1024 * 1024
@@ -55,30 +57,31 @@ class Nursery:
         request, fds = read_to_nursery(received[0]), received[1]
         try:
             self._fork(request, fds)
-        except OSError as error:  # no process, no pipe
+        except OSError as error:
             self._send(Refused(serial=request.serial, message=f"cannot fork a monitor: {error}", exit_code=128))
         finally:
             wire.close_all(fds)
 
-    def _fork(self, request: Start | TakeOver, fds: list[int]) -> None:
-        order = forked.Order(request, fds)
-        try:
-            pid = os.fork()
-        except OSError:
-            order.abandon()
-            raise
-        if not pid:
-            os._exit(forked.guarded(lambda: self._become(order)))
+    def _fork(self, request: Spare | TakeOver, fds: list[int]) -> None:
+        if isinstance(request, TakeOver):
+            pid = self._forked(lambda: forked.take_over(request, fds, self._line))
+        else:
+            with contextlib.closing(Berth()) as berth:
+                pid = self._forked(lambda: forked.wait(berth, fds, self._line))
         self._send(Forked(serial=request.serial, pid=pid))
-        order.hand_on()
 
-    def _become(self, order: forked.Order) -> None:
-        """In the child: begin, and drop what is the nursery's."""
-        order.begin()
+    def _forked(self, work: Callable[[], None]) -> int:
+        pid = os.fork()
+        if not pid:
+            os._exit(forked.guarded(lambda: self._become(work)))
+        return pid
+
+    def _become(self, work: Callable[[], None]) -> None:
+        """In the child: drop what is the nursery's, be a monitor."""
         self._loop.close()
         self._connection.close()
         os.close(self._signals)
-        forked.run(order, self._line)
+        work()
 
     def _reap(self, _: int) -> None:
         signals.read_signalfd(self._signals)
@@ -127,7 +130,11 @@ def _warm_up() -> None:
 
 def command(executable: str, paths: tuple[str, ...]) -> list[str]:
     """The arguments that start a nursery, with the modules found on `paths`."""
-    code = "import sys; sys.path += sys.argv[2].split(':'); from wherry.monitor.nursery import main; main()"
+    # msgspec does without typing_extensions, which imports `inspect`: 1.1 MB.
+    code = (
+        "import sys; sys.path += sys.argv[2].split(':'); sys.modules['typing_extensions'] = None; "
+        "from wherry.monitor.nursery import main; main()"
+    )
     return [executable, "-I", "-S", "-c", code, "outside", ":".join(paths), title.ROOM]
 
 

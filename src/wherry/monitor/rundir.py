@@ -21,7 +21,15 @@ import os
 import socket
 from collections.abc import Iterator
 
-from wherry.monitor.messages import Alive, ExitRecord, Plan, read_alive, read_exit, read_plan, write
+from wherry.monitor.messages import (
+    Alive,
+    ExitRecord,
+    Plan,
+    read_alive,
+    read_exit,
+    read_plan,
+    write,
+)
 
 PLAN, ALIVE, EXIT = "plan.json", "alive.json", "exit.json"
 JOURNAL, SESSIONS, SOCKET = "journal", "sessions", "monitor.sock"
@@ -33,8 +41,7 @@ def save(directory: int, name: str, record: Plan | Alive | ExitRecord, *, durabl
     temporary = f".{name}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
-        with open(fd, "wb", buffering=0, closefd=False) as file:
-            file.write(write(record))
+        _write_all(fd, write(record))
         if durable:
             os.fsync(fd)
     finally:
@@ -99,17 +106,16 @@ def map_sessions(directory: int, size: int) -> mmap.mmap:
         os.close(fd)
 
 
-def listen(directory: int) -> socket.socket:
-    """The socket a daemon meets the monitor at; a forerunner's is replaced. Raises OSError."""
+def listener() -> socket.socket:
+    """A socket that `listen` makes the one a daemon meets the monitor at. Raises OSError."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+
+
+def listen(directory: int, listener: socket.socket) -> None:
+    """Listen there; a forerunner's is replaced. Raises OSError."""
     remove(directory, SOCKET)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-    try:
-        listener.bind(socket_path(directory, SOCKET))
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    listener.bind(socket_path(directory, SOCKET))
+    listener.listen(_BACKLOG)
 
 
 def connect(directory: int) -> socket.socket:
@@ -151,3 +157,8 @@ def _load(directory: int, name: str) -> bytes | None:
         return None
     with open(fd, "rb") as file:
         return file.read()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

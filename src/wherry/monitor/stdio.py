@@ -6,6 +6,8 @@ from typing import Self
 from wherry.libcontainer.birth import Stdio
 from wherry.monitor.streams import Ends
 
+_NOTHING = Stdio(stdin=-1, stdout=-1, stderr=-1)
+
 
 class Streams:
     """Both sides of a process's streams while it is being made; a context that closes what was not taken."""
@@ -24,6 +26,23 @@ class Streams:
                 os.close(fd)
         self._ours = {}
 
+    def keep_ours(self) -> None:
+        """Close the other side, once its process has it."""
+        for fd in {self.child.stdin, self.child.stdout, self.child.stderr}:
+            if fd >= 0:
+                os.close(fd)
+        self.child = _NOTHING
+
+    def keep_theirs(self) -> None:
+        """In that process: close our side."""
+        for fd in self._ours.values():
+            os.close(fd)
+        self._ours = {}
+
+    def drop(self, name: str) -> None:
+        """Close one of ours."""
+        os.close(self._ours.pop(name))
+
     def take(self, terminal: int | None) -> Ends:
         """Our side, for good."""
         ends = Ends(**self._ours) if terminal is None else Ends(terminal=terminal)
@@ -38,7 +57,7 @@ def open_stdio(*, terminal: bool, open_stdin: bool, outlive: bool) -> Streams:
     neither gets SIGPIPE nor loses what it has written, until another monitor reads on. Raises OSError.
     """
     if terminal:
-        return Streams(Stdio(stdin=-1, stdout=-1, stderr=-1), {})
+        return Streams(_NOTHING, {})
     stdin, ours_in = os.pipe2(os.O_CLOEXEC) if open_stdin else (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1)
     ours_out, stdout = _output_pipe(outlive=outlive)
     ours_err, stderr = _output_pipe(outlive=outlive)

@@ -65,6 +65,15 @@ def send(connection: socket.socket, body: bytes, fds: tuple[int, ...] = ()) -> N
             os.close(memfd)
 
 
+def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Wait on a blocking socket for a whole message, as `Receiver` has it. Raises ConnectionLost."""
+    receiver = Receiver()
+    while True:
+        received = receiver.receive(connection)
+        if received is not None:
+            return received
+
+
 class Receiver:
     """Puts packets together again."""
 

@@ -14,18 +14,16 @@ from wherry.libcontainer.cgroups.errors import CgroupError, LimitError
 from wherry.libcontainer.cgroups.mounts import MountPlan, Shown
 from wherry.libcontainer.cgroups.paths import is_populated
 from wherry.libcontainer.cgroups.paths import remove as remove_directory
-from wherry.libcontainer.cgroups.v1 import Beginning, join_by_tasks
+from wherry.libcontainer.cgroups.v1 import join_by_tasks
 from wherry.linux.cgroup import Hierarchy
 from wherry.linux.cgroup import hierarchies as _mounted
 
 __all__ = (
-    "Beginning",
     "Cgroup",
     "CgroupError",
     "LimitError",
     "MountPlan",
     "Shown",
-    "begin",
     "controllers",
     "create",
     "directories",
@@ -36,15 +34,6 @@ __all__ = (
     "remove_directory",
     "version",
 )
-
-
-def begin(cgroups_path: str, container_id: str) -> Beginning | None:
-    """Make what of a container's cgroup a process is born in; None on v2, where that is all there is.
-
-    Raises CgroupError; LimitError for a path that is none.
-    """
-    path = paths.clean(cgroups_path, container_id)
-    return None if version() == 2 else Beginning(_trees(), path)
 
 
 def create(cgroups_path: str, container_id: str) -> Cgroup:

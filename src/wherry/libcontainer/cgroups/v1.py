@@ -178,67 +178,37 @@ def join_by_tasks(fds: Iterable[int]) -> None:
             raise because(error, "join cgroup") from None
 
 
-class Beginning:
-    """A cgroup of which only the part in a hybrid host's v2 tree is there, for a process to be born in."""
-
-    def __init__(self, trees: tuple[Hierarchy, ...], path: str) -> None:
-        """Make that part. Raises CgroupError."""
-        self._trees = trees
-        self._path = path
-        self._is_new = True
-        self._undo = contextlib.ExitStack()
-        self.clone_fd: int | None = None
-        with self._undo as undo:
-            for tree in trees:
-                if tree.version == 2:
-                    self._make(tree)
-                    self.clone_fd = paths.open_directory(f"{tree.directory}/{path}")
-            self._undo = undo.pop_all()
-
-    @property
-    def cgroup(self) -> CgroupV1:
-        """What it will be, for another process than the one that finishes it."""
-        found = {name: f"{tree.directory}/{self._path}" for tree in self._trees for name in _names(tree)}
-        return CgroupV1(self._path, found)
-
-    def finish(self) -> CgroupV1:
-        """Make the rest; nothing is left when that fails. Raises CgroupError, EBUSY when there are processes in it."""
-        with self._undo as undo:
-            for tree in self._trees:
-                if tree.version == 1:
-                    self._make(tree)
-            cgroup = self.cgroup
-            undo.callback(cgroup.close)
-            if not self._is_new and (pids := cgroup.pids()):
-                raise CgroupError(errno.EBUSY, f"container's cgroup is not empty: {len(pids)} process(es) found")
-            self.let_go()
-            undo.pop_all()
-            return cgroup
-
-    def let_go(self) -> None:
-        """Close `clone_fd`; again is fine."""
-        if self.clone_fd is not None:
-            os.close(self.clone_fd)
-            self.clone_fd = None
-
-    def _make(self, tree: Hierarchy) -> None:
-        directory = f"{tree.directory}/{self._path}"
-        is_cpuset, is_new = "cpuset" in tree.controllers, True
-        if is_cpuset or not paths.make_leaf(directory):
-            for step in paths.steps(tree.directory, self._path):
-                is_new = paths.make(step)
-                if is_new:
-                    self._undo.callback(paths.remove, step)
-                if is_cpuset:
-                    _fill_cpuset(step, is_new=is_new)
-            self._is_new &= is_new
-        else:
-            self._undo.callback(paths.remove, directory)
-
-
 def create(trees: tuple[Hierarchy, ...], path: str) -> CgroupV1:
-    """Make the directories, or take them when they are there without a process. Raises CgroupError."""
-    return Beginning(trees, path).finish()
+    """Make the directories, or take them when they are there without a process. Raises CgroupError.
+
+    Nothing is left when that fails; EBUSY when there are processes in it.
+    """
+    with contextlib.ExitStack() as undo:
+        is_new = True
+        for tree in trees:
+            is_new &= _make(tree, path, undo)
+        cgroup = CgroupV1(path, {name: f"{tree.directory}/{path}" for tree in trees for name in _names(tree)})
+        undo.callback(cgroup.close)
+        if not is_new and (pids := cgroup.pids()):
+            raise CgroupError(errno.EBUSY, f"container's cgroup is not empty: {len(pids)} process(es) found")
+        undo.pop_all()
+        return cgroup
+
+
+def _make(tree: Hierarchy, path: str, undo: contextlib.ExitStack) -> bool:
+    """One directory and those on the way to it; whether it was not there."""
+    directory = f"{tree.directory}/{path}"
+    is_cpuset, is_new = "cpuset" in tree.controllers, True
+    if not is_cpuset and paths.make_leaf(directory):
+        undo.callback(paths.remove, directory)
+        return True
+    for step in paths.steps(tree.directory, path):
+        is_new = paths.make(step)
+        if is_new:
+            undo.callback(paths.remove, step)
+        if is_cpuset:
+            _fill_cpuset(step, is_new=is_new)
+    return is_new
 
 
 def directories(trees: tuple[Hierarchy, ...], path: str) -> dict[str, str]:

@@ -5,8 +5,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from wherry.libcontainer import birth, hooks, namespaces
 from wherry.libcontainer.birth import Child
