@@ -16,8 +16,19 @@ import pytest
 from wherry.drivers.spares import SPARES
 from wherry.monitor import midwife, spare
 from wherry.networks.options import NetworkOptions
+from wherry.storage.workforce import WORKFORCE
 
 SETTLING_SECONDS = 10.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def foreman():
+    """He stays as long as the process that gave the first order, so he is there before anybody compares."""
+    WORKFORCE.warm_up()
+    yield
+    WORKFORCE.close()
+
+
 SKIPPED = 75
 
 

@@ -633,6 +633,57 @@ class RemoveTheLastOfAnImage(Load):
         self.startable()
 
 
+@scenario
+class PutArchive(Scenario):
+    """A cut leaves none, some or all of the files, and a container that starts."""
+
+    def prepare(self):
+        self.daemon.create(volumes=["/v"])
+
+    def act(self):
+        self.daemon.do("PUT", "/containers/cc/archive?path=/v", self.rootfs)
+
+    def check(self):
+        self.startable()
+
+
+@scenario
+class Commit(Scenario):
+    """The container goes on, unfrozen; the image is not there, or whole."""
+
+    def prepare(self):
+        self.daemon.run("sh", "-c", "echo new >/new; sleep 1000")
+        eventually(lambda: self.daemon.ask("HEAD", "/containers/cc/archive?path=/new")[0] == 200)
+
+    def act(self):
+        self.daemon.do("POST", "/commit?container=cc&repo=made&tag=1")
+        # The content of its layer is written after the answer, or when it is wanted.
+        self.daemon.do("GET", "/images/made:1/get")
+
+    def check(self):
+        assert self.startable() == "running"
+        if "made:1" in self.daemon.images():
+            self.daemon.do("GET", "/images/made:1/get")
+            self.daemon.run("cat", "/new", name="dd", image="made:1")
+            assert self.daemon.do("POST", "/containers/dd/wait")["StatusCode"] == 0
+
+
+@scenario
+class PruneContainers(Scenario):
+    """Each of them is there, or gone."""
+
+    def prepare(self):
+        self.daemon.create(name="cc")
+        self.daemon.create(name="dd", volumes=["/v"])
+
+    def act(self):
+        self.daemon.do("POST", "/containers/prune")
+
+    def check(self):
+        assert set(self.daemon.names()) <= {"cc", "dd"}
+        self.startable()
+
+
 class LogServer(socketserver.ThreadingUnixStreamServer):
     """A syslog server that keeps what it is told."""
 

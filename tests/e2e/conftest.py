@@ -1,5 +1,6 @@
 """A real daemon with its own directories, socket and bridge, driven by the real docker command line."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -89,6 +90,16 @@ class Daemon:
 
     def docker(self, *arguments: object, **options: object):
         return self.run(str(shutil.which("docker")), *arguments, **options)
+
+    @contextlib.contextmanager
+    def beginning(self, *arguments: object):
+        """A docker command under way while the block runs, ended after it."""
+        command = [str(shutil.which("docker")), *map(str, arguments)]
+        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            yield process
+        finally:
+            process.communicate(timeout=60)
 
     def wherry(self, *arguments: object, **options: object):
         return self.run(str(BIN / "wherry"), *arguments, **options)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from wherry.model.errors import InvalidParameter
+from wherry.storage.workforce import WORKFORCE
 
 
 @pytest.fixture
@@ -384,7 +385,9 @@ def test_the_worker_has_few_rights_and_sees_nothing_but_the_layer(overlay, layer
 
 
 def _children():
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    """Of the foreman, whose children the workers are."""
+    foreman = WORKFORCE._process.pid
+    return set(Path(f"/proc/{foreman}/task/{foreman}/children").read_text().split())
 
 
 def _wait_until_it_waits(pid):

@@ -1,12 +1,13 @@
 """What is particular to the overlay driver: how layers lie on disk, and kernels that want them in one string."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from wherry.model.errors import EngineError
-from wherry.storage import overlaymount, worker
+from wherry.storage import overlaymount, workforce
 from wherry.storage.overlaymount import stacked, why_not
 
 
@@ -124,9 +125,32 @@ def test_a_full_disk_is_not_the_layers_fault(overlay, layer, fill, small_disk):
 
 
 def test_a_worker_that_dies_is_told(overlay, layer, monkeypatch):
-    monkeypatch.setattr(worker, "_BOOT", "import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(EngineError, match="the storage worker ended with -9"), overlay.extract(None) as extraction:
+    order = workforce.WORKFORCE.order
+
+    def order_and_kill(words, fds):
+        pidfd = order(words, fds)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        return pidfd
+
+    monkeypatch.setattr(workforce.WORKFORCE, "order", order_and_kill)
+    with pytest.raises(EngineError, match="the storage worker ended"), overlay.extract(None) as extraction:
         extraction.apply(layer().file("x").stream())
+
+
+def test_a_foreman_that_cannot_work_is_told(overlay, layer, monkeypatch):
+    monkeypatch.setattr(workforce, "_BOOT", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(workforce, "WORKFORCE", workforce.Workforce())
+    with pytest.raises(EngineError, match="no storage worker can be started"), overlay.extract(None) as extraction:
+        extraction.apply(layer().file("x").stream())
+
+
+def test_a_foreman_that_died_is_replaced(overlay, layer, fill, monkeypatch):
+    force = workforce.Workforce()
+    monkeypatch.setattr(workforce, "WORKFORCE", force)
+    fill(overlay, layer().file("x"), "a")
+    force._process.kill()
+    fill(overlay, layer().file("x"), "b")
+    force.close()
 
 
 def test_where_overlay_cannot_work_the_kernel_says_why(root):

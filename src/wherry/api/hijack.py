@@ -40,13 +40,13 @@ async def hijack(call: Call, takeover: Takeover, *, content_type: str, framed: b
     Raises Conflict when earlier answers are still unsent.
     """
     head = _head(content_type, upgrade="upgrade" in call.request.headers.get("Connection", "").lower())
-    client = _take(call.request)
+    client = take_connection(call.request)
     # The server sees its connection end now and cancels this route, but not a verb.
     await call.verbs.run(_give(client, head, takeover, framed=framed))
     return Hijacked()
 
 
-def _take(request: BaseRequest) -> socket.socket:
+def take_connection(request: BaseRequest) -> socket.socket:
     """A descriptor of the connection for us alone; the server's own is closed without touching the stream."""
     transport = request.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():

@@ -41,6 +41,7 @@ from wherry.registry.hosts import RegistryOptions
 from wherry.storage.driver import StorageDriver
 from wherry.storage.overlay import Overlay
 from wherry.storage.vfs import Vfs
+from wherry.storage.workforce import WORKFORCE
 from wherry.volumes.driver import VolumeDriver
 from wherry.volumes.local import Local
 from wherry.volumes.volumes import Volumes
@@ -70,6 +71,7 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
     ledger = Ledger(settings.data_root / "wherry.db")
     journal = Journal(settings.data_root / "events.jsonl", events_max=HISTORY_MAX)
     try:
+        WORKFORCE.warm_up()
         async with asyncio.TaskGroup() as tasks:
             house = _furnish(settings, ledger, Bus(journal), tasks)
             await open_engine(house)
@@ -81,6 +83,7 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
     finally:
         journal.close()
         ledger.close()
+        await asyncio.to_thread(WORKFORCE.close)
 
 
 def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGroup) -> Engine:

@@ -52,6 +52,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     running = after(container.state.status, Happening.START)
     check_links(engine, container)
     await live.forgotten()
+    await live.unvisited()
     async with AsyncExitStack() as undo:
         plan, sender = await _open_log(engine, container, undo)
         joined = await join(engine, container)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
 from wherry.engine.clearing import clear_away_soon
-from wherry.engine.engine import Engine
+from wherry.engine.engine import Engine, Live
 from wherry.engine.telling import tell
 from wherry.engine.volumes import doom_anonymous, drop_volumes
 from wherry.images.garbage import prune_layers
@@ -26,7 +26,17 @@ async def discard(engine: Engine, container_id: str, *, volumes: bool) -> None:
     of its files, start-up sweeps.
     """
     live = engine.live_of(container_id)
+    live.leaving = True
+    live.send_visits_away()
+    try:
+        await _discard(engine, container_id, live, volumes=volumes)
+    finally:
+        live.leaving = False
+
+
+async def _discard(engine: Engine, container_id: str, live: Live, *, volumes: bool) -> None:
     async with live.lock:
+        await live.unvisited()
         container = engine.containers.get(container_id)
         if container is None or container.state.status is Status.REMOVING:
             raise Conflict(f"removal of container {container_id} is already in progress")

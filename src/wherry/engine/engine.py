@@ -28,6 +28,18 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class Visit:
+    """Somebody inside a container's file system: `away` is set to have him leave, `over` when he has."""
+
+    away: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def send_away(self) -> None:
+        """Have him leave."""
+        self.away.set()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Live:
     """What memory holds of a container beside its record: gone with the daemon, found again by `life.open_engine`.
 
@@ -35,7 +47,8 @@ class Live:
     at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
     automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
     both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `shipper` sends
-    its log elsewhere. `sessions` are clients that attached before the start.
+    its log elsewhere. `sessions` are clients that attached before the start. `visits` are workers inside its file
+    system; `leaving` turns new ones away.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -51,12 +64,24 @@ class Live:
     doomed: bool = False
     forgetting: asyncio.Task[None] | None = None
     shipper: Shipper | None = None
+    visits: set[Visit] = field(default_factory=set)
+    leaving: bool = False
 
     def hand_over_sessions(self) -> tuple[Session, ...]:
         """The clients that waited for the start; their sockets are the driver's from now on."""
         sessions = tuple(self.sessions)
         self.sessions.clear()
         return sessions
+
+    async def unvisited(self) -> None:
+        """Wait until nobody is inside the file system of the last process: it is opened once at a time."""
+        while self.visits:
+            await next(iter(self.visits)).over.wait()
+
+    def send_visits_away(self) -> None:
+        """End those who are inside its file system; they go in a moment."""
+        for visit in self.visits:
+            visit.send_away()
 
     async def forgotten(self) -> None:
         """Wait until nothing is left of the last process."""
@@ -125,6 +150,7 @@ class Engine:
     live_sessions: dict[str, LiveSession] = field(default_factory=dict)
     standing: list[asyncio.Task[None]] = field(default_factory=list)
     closing: bool = False
+    pruning: set[str] = field(default_factory=set)
 
     def live_of(self, container_id: str) -> Live:
         """What memory holds of a container; made when there is nothing yet."""

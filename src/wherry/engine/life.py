@@ -22,6 +22,7 @@ from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.update import undo_update
 from wherry.engine.volume_mounts import hold_again
+from wherry.images.derived import provide_missing
 from wherry.images.garbage import sweep
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
@@ -102,6 +103,7 @@ async def open_engine(engine: Engine) -> None:
     await resume_shipping(engine)
     await _sweep(engine)
     crash_point("open.swept")
+    engine.background(provide_missing(engine.library), name="write the content of layers")
     await rebuild(engine)
     crash_point("open.rebuilt")
     for finding in findings:

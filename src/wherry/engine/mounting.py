@@ -15,7 +15,7 @@ DIRECTORY_MODE = 0o755
 
 def mounts_of(container: Container, *, files: Path, around: Surroundings) -> tuple[Mount, ...]:
     """The spec's mounts; sources that `-v` names and nobody made are made. Blocks. Raises InvalidParameter."""
-    _provide_sources(container.mounts)
+    provide_sources(container.mounts)
     return mounts(
         container.host_config,
         container.mounts,
@@ -34,7 +34,8 @@ def check_sources(points: tuple[MountPoint, ...]) -> None:
             )
 
 
-def _provide_sources(points: tuple[MountPoint, ...]) -> None:
+def provide_sources(points: tuple[MountPoint, ...]) -> None:
+    """Make the sources on the host that `-v` names and nobody made. Blocks. Raises InvalidParameter."""
     check_sources(points)
     for point in points:
         if point.kind == "bind":

@@ -46,5 +46,10 @@ def tell_daemon(engine: Engine, action: str, daemon_id: str, attributes: dict[st
     _publish(engine, "daemon", action, daemon_id, attributes)
 
 
+def tell_prune(engine: Engine, kind: str, freed: int) -> None:
+    """Publish that what nobody used of a kind is gone, and how many bytes that gave."""
+    _publish(engine, kind, "prune", "", {"reclaimed": str(freed)})
+
+
 def _publish(engine: Engine, kind: str, action: str, actor_id: str, attributes: dict[str, str]) -> None:
     engine.bus.publish(Event(kind=kind, action=action, actor_id=actor_id, attributes=attributes, time_ns=now_ns()))

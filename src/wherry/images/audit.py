@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from wherry.images.derived import is_derivable
 from wherry.images.garbage import discard_blobs
 from wherry.images.library import Library, blobs_of
 from wherry.model.errors import NotFound
@@ -84,7 +85,11 @@ def _leftovers(library: Library) -> list[Finding]:
 
 def _damages(library: Library, image: Image, *, deep: bool) -> list[Finding]:
     found = []
+    layers = [layer for layer in image.layers if library.storage.exists(layer.chain_id)]
+    to_come = {layer.blob for layer in layers if is_derivable(layer)}
     for digest in blobs_of(image):
+        if digest in to_come and not library.content.has(digest):
+            continue  # written after the answer, or made when it is needed
         if not library.content.has(digest):
             problem = f"image {image.id} needs it: {_AGAIN}"
             found.append(Finding(kind=MISSING, name=digest, problem=problem))

@@ -69,7 +69,12 @@ def detect_file(file: BinaryIO) -> Compression:
 
 def plain(file: BinaryIO) -> BinaryIO:
     """The uncompressed bytes of a seekable file, from its position on."""
-    match detect_file(file):
+    return unwrapped(file, detect_file(file))
+
+
+def unwrapped(file: BinaryIO, compression: Compression) -> BinaryIO:
+    """The uncompressed bytes of a file that need not be seekable. What is damaged shows in reading."""
+    match compression:
         case Compression.NONE:
             return file
         case Compression.GZIP:

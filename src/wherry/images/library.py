@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import BinaryIO, ParamSpec, Protocol, TypeVar
 
 from wherry.images.content import Content
 from wherry.images.leases import Leases
@@ -61,6 +61,9 @@ class Snapshots(Protocol):
 
     def usage(self, key: str) -> Usage:
         """What a layer takes."""
+
+    def diff(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """A layer's files as the tar that it is."""
 
     def remove(self, key: str) -> None:
         """Remove a layer."""

@@ -19,12 +19,13 @@ from wherry.oci.reference import parse_reference
 class Filters:
     """What an image must be to be listed; every field that is said must fit.
 
-    `labels` are `key` or `key=value`; `references` patterns such as `*/busy*:1.*`; `until_seconds` an age limit as
-    seconds since the epoch; `before` and `since` name images.
+    `labels` are `key` or `key=value`, of `labels_not` not all may be there; `references` patterns such as
+    `*/busy*:1.*`; `until_seconds` an age limit as seconds since the epoch; `before` and `since` name images.
     """
 
     dangling: bool | None = None
     labels: tuple[str, ...] = ()
+    labels_not: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     since: tuple[str, ...] = ()
@@ -76,6 +77,8 @@ def _conditions(library: Library, filters: Filters, parents: set[str]) -> list[C
     conditions: list[Callable[[Image], bool]] = []
     if filters.labels:
         conditions.append(lambda image: all(has_label(image.config.labels, label) for label in filters.labels))
+    if filters.labels_not:
+        conditions.append(lambda image: not all(has_label(image.config.labels, label) for label in filters.labels_not))
     if filters.dangling is not None:
         conditions.append(lambda image: filters.dangling == (not image.references and image.id not in parents))
     if filters.references:

@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from wherry.images.compression import Cancelled, Compression, compressor, detect_file
+from wherry.images.derived import provide
 from wherry.images.download import back_off
 from wherry.images.garbage import discard_blobs
 from wherry.images.library import Library, blobs_of
@@ -73,6 +74,7 @@ class _Push:
         for layer in reversed(old.layers):
             self.report(Progress(id=short_id(layer.diff_id), status="Preparing", has_detail=True))
         with library.leases.hold(list(blobs_of(old))):
+            await provide(library, old.layers)
             image = await compress_layers(library, old)
             with library.leases.hold(list(blobs_of(image))):
                 await self._send(repository, image)

@@ -1,6 +1,6 @@
 """From documents to an Image record, and the moment when an image begins to exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -106,13 +106,22 @@ async def register(library: Library, image: Image, names: Sequence[Reference] = 
     return image
 
 
-def make_manifest(library: Library, config_digest: str, blobs: Sequence[str]) -> bytes:
-    """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError."""
+def make_manifest(
+    library: Library, config_digest: str, blobs: Sequence[str], to_come: Mapping[str, int] | None = None
+) -> bytes:
+    """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError.
+
+    Of content that is `to_come`, and then plain, only the size in bytes is known.
+    """
+    sizes = to_come or {}
     layers = tuple(
-        Descriptor(media_type=_layer_kind(library, blob), digest=blob, size=library.content.size(blob))
+        Descriptor(media_type=OCI_LAYER, digest=blob, size=sizes[blob])
+        if blob in sizes
+        else Descriptor(media_type=_layer_kind(library, blob), digest=blob, size=library.content.size(blob))
         for blob in blobs
     )
-    config = Descriptor(media_type=OCI_CONFIG, digest=config_digest, size=library.content.size(config_digest))
+    config_size = sizes.get(config_digest) or library.content.size(config_digest)
+    config = Descriptor(media_type=OCI_CONFIG, digest=config_digest, size=config_size)
     return encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=config, layers=layers))
 
 

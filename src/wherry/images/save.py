@@ -8,6 +8,7 @@ from typing import TypeGuard
 import msgspec
 
 from wherry.images.content import LAYOUT
+from wherry.images.derived import provide
 from wherry.images.find import find, find_by_prefix, find_named
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_any_name, parse_wanted_platform
@@ -87,6 +88,8 @@ async def _stream(library: Library, chosen: list[_Chosen]) -> AsyncIterator[byte
         each.image = library.images.get(each.image.id) or each.image  # a push may have compressed it meanwhile
     digests = dict.fromkeys(digest for each in chosen for digest in blobs_of(each.image))
     with library.leases.hold(digests):
+        for each in chosen:
+            await provide(library, each.image.layers)
         written = 0
         for name in ("blobs/", "blobs/sha256/"):
             written += BLOCK_BYTES

@@ -12,6 +12,11 @@ def sync_filesystem(path: str | os.PathLike[str]) -> None:
     """syncfs(2) on the file system that holds a path. Raises OSError, EIO when something could not be written."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        checked(_syncfs(fd), "syncfs", path)
+        sync_descriptor(fd)
     finally:
         os.close(fd)
+
+
+def sync_descriptor(fd: int) -> None:
+    """syncfs(2) on the file system behind a descriptor. Raises OSError."""
+    checked(_syncfs(fd), "syncfs", f"fd {fd}")

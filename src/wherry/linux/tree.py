@@ -12,6 +12,7 @@ _DEPTH_MAX = 64  # open directories while removing; what lies deeper is moved up
 _FICLONE = 0x40049409
 _NO_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY, errno.EINVAL, errno.ETXTBSY, errno.EPERM)
 _COPY_SIZE = 1 << 30
+OPAQUE_XATTR = "trusted.overlay.opaque"
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 # What opening a path by openat2(2) without symlinks says when somebody moved it away since it was listed.
@@ -123,18 +124,20 @@ def _children_at(root_fd: int, path: str) -> Children:
         os.close(fd)
 
 
-def copy(source_fd: int, target_fd: int) -> None:
+def copy(source_fd: int, target_fd: int, *, as_layer: bool = False) -> None:
     """Copy all below one directory into another, with owners, modes, times, xattrs, devices, hard links and holes.
 
-    The directories' own attributes are copied too. Data is shared where the file system can. Raises OSError.
+    The directories' own attributes are copied too. `as_layer` keeps that an overlay's directory hides the one below
+    it. Data is shared where the file system can. Raises OSError.
     """
-    _Copy(source_fd, target_fd).run()
+    _Copy(source_fd, target_fd, as_layer=as_layer).run()
 
 
 class _Copy:
-    def __init__(self, source_fd: int, target_fd: int) -> None:
+    def __init__(self, source_fd: int, target_fd: int, *, as_layer: bool) -> None:
         self._source = source_fd
         self._target = target_fd
+        self._as_layer = as_layer
         self._linked: dict[tuple[int, int], str] = {}
         self._can_clone = True
 
@@ -146,6 +149,8 @@ class _Copy:
             source, target = open_directory(self._source, path), open_directory(self._target, path)
             try:
                 if is_filled:
+                    if self._as_layer and is_opaque(source):
+                        os.setxattr(target, OPAQUE_XATTR, b"y")
                     copy_attributes(source, target)
                     continue
                 pending.append((path, True))
@@ -194,6 +199,16 @@ class _Copy:
             os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
         finally:
             os.close(new)
+
+
+def is_opaque(fd: int) -> bool:
+    """Whether an overlay's directory hides the one below it (kernel Documentation/filesystems/overlayfs.rst)."""
+    try:
+        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
+    except OSError as error:
+        if error.errno in {errno.ENODATA, errno.EOPNOTSUPP}:
+            return False
+        raise
 
 
 def copy_file(source_dir: int, target_dir: int, name: str, *, can_clone: bool = True) -> None:

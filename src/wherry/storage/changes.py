@@ -11,14 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
-from wherry.linux.tree import GONE, Children, children, open_directory
+from wherry.linux.tree import GONE, Children, children, is_opaque, open_directory
 
 ADDED = "A"
 MODIFIED = "C"
 DELETED = "D"
 EMPTIED = "O"  # after a directory's own change: nothing that the parent has in it is left
 
-OPAQUE_XATTR = "trusted.overlay.opaque"
 _CAPABILITY_XATTR = "security.capability"
 
 
@@ -108,14 +107,14 @@ class OverlayChanges(_Walk):
             raise
         try:
             entries = children(fd)
-            is_opaque = directory.has_old and path != "" and _is_opaque(fd)
+            hides_lower = directory.has_old and path != "" and is_opaque(fd)
         finally:
             os.close(fd)
-        is_covered = directory.is_covered or is_opaque
+        is_covered = directory.is_covered or hides_lower
         gone: list[str] = []
         if is_covered and directory.has_old and self._spell_out:
             gone = _missing(entries, self._old, path)
-        elif is_opaque and not directory.is_covered:
+        elif hides_lower and not directory.is_covered:
             yield Change(EMPTIED, path)
         for name, status in _merged(entries, gone):
             change = self._compare(_join(path, name), status, directory.has_old)
@@ -202,15 +201,6 @@ def _missing(entries: Children, lower: int, path: str) -> list[str]:
 
 def _join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
-    except OSError as error:
-        if error.errno in {errno.ENODATA, errno.EOPNOTSUPP}:
-            return False
-        raise
 
 
 def _lower_status(lower: int, path: str) -> os.stat_result | None:

@@ -60,6 +60,16 @@ class Extraction(Protocol):
         """Make it a committed snapshot. Raises Conflict when that chain id is there already."""
 
 
+class Capture(Protocol):
+    """What an active snapshot changed, as a layer in the making: the digest and the size of the tar that it is."""
+
+    diff_id: str
+    tar_bytes: int
+
+    def commit(self, chain_id: str) -> Usage:
+        """Make it a committed snapshot. Raises Conflict when that chain id is there already."""
+
+
 class StorageDriver(Protocol):
     """Keeps snapshots under one directory."""
 
@@ -95,6 +105,12 @@ class StorageDriver(Protocol):
 
     def diff(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Its own changes over its parent as an uncompressed layer tar with OCI whiteouts. Raises NotFound."""
+
+    def capture(self, key: str, parent: str | None) -> AbstractContextManager[Capture]:
+        """Its own files, as they are now, as a layer on a committed one. Raises NotFound, EngineError.
+
+        Once that is committed, `diff` gives the very tar whose digest was told.
+        """
 
     def changes(self, key: str) -> Iterator[tuple[str, str]]:
         """Its changes over its parent: ("A"|"C"|"D", absolute path), in path order. Raises NotFound."""

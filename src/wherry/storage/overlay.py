@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wherry.crashpoints import crash_point
-from wherry.linux import tree
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from wherry.linux.tree import OPAQUE_XATTR
 from wherry.model.errors import Conflict
 from wherry.model.finding import Finding
 from wherry.storage import audit, worker
-from wherry.storage.changes import OPAQUE_XATTR, OverlayChanges
+from wherry.storage.capture import LayerCapture
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
 from wherry.storage.hostfs import filesystem_name
@@ -90,7 +90,7 @@ class Overlay:
         if noted is not None:
             return noted
         with opened(self._family.tree(key)) as upper:
-            size, inodes = tree.measure(upper)
+            size, inodes = worker.measure("overlay", upper, -1)
         return Usage(bytes=size, inodes=inodes)
 
     @contextmanager
@@ -101,6 +101,19 @@ class Overlay:
             lower = stack.enter_context(self.view(self._family.parent(key)))
             yield stack.enter_context(worker.diff("overlay", upper, lower))
 
+    @contextmanager
+    def capture(self, key: str, parent: str | None) -> Iterator["LayerCapture"]:
+        """See StorageDriver."""
+        self._family.check_parent(parent)
+        with self._family.making(parent) as place:
+            self._start_root(parent, place)
+            with ExitStack() as stack:
+                upper = stack.enter_context(opened(self._family.tree(key)))
+                target = stack.enter_context(opened(place / "fs"))
+                lower = stack.enter_context(self.view(parent))
+                found = worker.capture("overlay", upper, lower, target)
+            yield LayerCapture(self._family, place, found)
+
     def changes(self, key: str) -> Iterator[tuple[str, str]]:
         """See StorageDriver."""
         upper_path, parent = self._family.tree(key), self._family.parent(key)
@@ -108,8 +121,7 @@ class Overlay:
 
     def _changes(self, upper_path: Path, parent: str | None) -> Iterator[tuple[str, str]]:
         with opened(upper_path) as upper, self.view(parent) as lower:
-            for change in OverlayChanges(upper, lower, spell_out=True):
-                yield change.kind, f"/{change.path}"
+            yield from worker.changes("overlay", upper, lower)
 
     def describe(self, key: str) -> dict[str, str]:
         """See StorageDriver."""

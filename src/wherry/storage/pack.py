@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from wherry.linux.tree import GONE
@@ -14,7 +14,7 @@ from wherry.storage.tarwrite import END_OF_TAR, header, new_member, padding
 
 _BUFFER_SIZE = 1 << 18
 _NO_FOLLOW = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
-_KINDS = {
+KINDS = {
     stat.S_IFREG: kinds.REGULAR,
     stat.S_IFDIR: kinds.DIRECTORY,
     stat.S_IFLNK: kinds.SYMLINK,
@@ -26,18 +26,32 @@ _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_")
 _XATTRS_LEFT = ("user.overlay.",)
 
 
-def pack(root: int, changes: Iterable[Change], out: int) -> None:
-    """Write the changes of the tree at `root`, as they are on disk now, to a file or pipe. Raises OSError."""
-    packer = _Packer(root, out)
+Sink = Callable[[bytes], None]
+
+
+def write_to(out: int) -> Sink:
+    """A sink that writes to a file or pipe."""
+
+    def write(piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(out, view) :]
+
+    return write
+
+
+def pack(root: int, changes: Iterable[Change], sink: Sink) -> None:
+    """Give the changes of the tree at `root`, as they are on disk now, to a sink in large pieces. Raises OSError."""
+    packer = _Packer(root, sink)
     for change in changes:
         packer.add(change)
     packer.finish()
 
 
 class _Packer:
-    def __init__(self, root: int, out: int) -> None:
+    def __init__(self, root: int, sink: Sink) -> None:
         self._root = root
-        self._out = out
+        self._sink = sink
         self._buffer = bytearray()
         self._linked: dict[tuple[int, int], bytes] = {}
 
@@ -69,10 +83,10 @@ class _Packer:
 
     def _add_opened(self, path: bytes, handle: int) -> None:
         status = os.fstat(handle)
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             return  # a socket has no form in a tar
-        member = _describe(path, kind, status)
+        member = describe(path, kind, status)
         if kind in {kinds.REGULAR, kinds.DIRECTORY}:
             member.xattrs = _read_xattrs(handle)
         if kind == kinds.DIRECTORY:
@@ -109,8 +123,13 @@ class _Packer:
     def _write_payload(self, fd: int, size: int) -> None:
         """Exactly `size` bytes, with zeros for what a running container cut off meanwhile."""
         left = size
+        if left >= _BUFFER_SIZE:
+            self._flush()
         while left and (piece := os.read(fd, min(left, _BUFFER_SIZE))):
-            self._write(piece)
+            if len(piece) < _BUFFER_SIZE:
+                self._write(piece)
+            else:
+                self._sink(piece)  # as it is, which saves a copy: the buffer is empty
             left -= len(piece)
         while left:
             self._write(bytes(min(left, _BUFFER_SIZE)))
@@ -123,10 +142,9 @@ class _Packer:
             self._flush()
 
     def _flush(self) -> None:
-        view = memoryview(bytes(self._buffer))
+        piece = bytes(self._buffer)
         self._buffer.clear()
-        while view:
-            view = view[os.write(self._out, view) :]
+        self._sink(piece)
 
 
 def _whiteout(name: bytes) -> Member:
@@ -135,7 +153,8 @@ def _whiteout(name: bytes) -> Member:
     return member
 
 
-def _describe(path: bytes, kind: bytes, status: os.stat_result) -> Member:
+def describe(path: bytes, kind: bytes, status: os.stat_result) -> Member:
+    """A member of that name and kind with what lstat(2) says."""
     member = new_member(path, kind)
     member.mode = stat.S_IMODE(status.st_mode)
     member.uid = status.st_uid

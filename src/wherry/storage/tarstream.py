@@ -62,6 +62,13 @@ class RecordStream:
             self._position += written
             size -= written
 
+    def copy_sparse(self, out: int, pieces: list[tuple[int, int]], size: int) -> None:
+        """Write the pieces (offset, length) of the current payload to a file of `size` bytes. Raises as above."""
+        os.ftruncate(out, size)
+        for offset, length in pieces:
+            os.lseek(out, offset, os.SEEK_SET)
+            self.copy_payload(out, length)
+
     def finish_payload(self) -> None:
         """Skip what is left of the current payload. Raises TarError at the end of the stream."""
         left, padding = self._payload, self._padding

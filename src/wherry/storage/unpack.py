@@ -23,8 +23,8 @@ META = b".wh..wh."
 OPAQUE = b".wh..wh..opq"
 
 _PATH_BYTES_MAX = 4095
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEVICE_TYPES = {kinds.CHARACTER: stat.S_IFCHR, kinds.BLOCK: stat.S_IFBLK, kinds.FIFO: stat.S_IFIFO}
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+DEVICE_TYPES = {kinds.CHARACTER: stat.S_IFCHR, kinds.BLOCK: stat.S_IFBLK, kinds.FIFO: stat.S_IFIFO}
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_")
 _XATTRS_REFUSED = ("user.overlay.", "trusted.overlay.")
 
@@ -145,8 +145,8 @@ class Unpacker:
             self.bytes += len(member.link)
         elif kind == kinds.HARD_LINK:
             self._make_hard_link(member, path)
-        elif kind in _DEVICE_TYPES:
-            mode = _DEVICE_TYPES[kind] | member.mode
+        elif kind in DEVICE_TYPES:
+            mode = DEVICE_TYPES[kind] | member.mode
             device = os.makedev(member.major, member.minor) if kind != kinds.FIFO else 0
             self._place(path, lambda: os.mknod(path, mode, device))
             self._set_attributes(member, path)
@@ -155,10 +155,10 @@ class Unpacker:
 
     def _make_file(self, member: Member, path: bytes, stream: RecordStream) -> None:
         try:
-            fd = os.open(path, _NEW_FILE, 0o600)
+            fd = os.open(path, NEW_FILE, 0o600)
         except FileExistsError:
             self._clear(path)
-            fd = os.open(path, _NEW_FILE, 0o600)
+            fd = os.open(path, NEW_FILE, 0o600)
         self.inodes += 1
         try:
             if member.pieces is None:
@@ -175,10 +175,7 @@ class Unpacker:
             os.close(fd)
 
     def _fill_sparse(self, member: Member, fd: int, stream: RecordStream) -> None:
-        os.ftruncate(fd, member.real_size)
-        for offset, length in member.pieces or ():
-            os.lseek(fd, offset, os.SEEK_SET)
-            stream.copy_payload(fd, length)
+        stream.copy_sparse(fd, member.pieces or [], member.real_size)
         self.bytes += member.real_size
 
     def _make_directory(self, member: Member, path: bytes) -> None:
@@ -217,7 +214,7 @@ class Unpacker:
         if below is None or not stat.S_ISREG(below.st_mode):
             return
         source = self.places.lower_file(path)
-        target = os.open(path, _NEW_FILE, 0o600)
+        target = os.open(path, NEW_FILE, 0o600)
         try:
             copy_data(source, target)
             os.fchown(target, below.st_uid, below.st_gid)
@@ -282,10 +279,7 @@ class Unpacker:
 
 
 def _set_xattrs(member: Member, subject: int | bytes) -> None:
-    """Those an image may bring: the user's, file capabilities, ACLs; never what overlayfs keeps for itself."""
-    for name, value in member.xattrs.items():
-        if not name.startswith(_XATTRS_KEPT) or name.startswith(_XATTRS_REFUSED):
-            continue
+    for name, value in kept_xattrs(member):
         try:
             if isinstance(subject, int):
                 os.setxattr(subject, name, value)
@@ -295,3 +289,12 @@ def _set_xattrs(member: Member, subject: int | bytes) -> None:
             # dockerd goes on where the file system (or a symlink) cannot carry them.
             if error.errno not in {errno.EOPNOTSUPP, errno.EPERM}:
                 raise
+
+
+def kept_xattrs(member: Member) -> list[tuple[str, bytes]]:
+    """Those a tar may bring: the user's, file capabilities, ACLs; never what overlayfs keeps for itself."""
+    return [
+        (name, value)
+        for name, value in member.xattrs.items()
+        if name.startswith(_XATTRS_KEPT) and not name.startswith(_XATTRS_REFUSED)
+    ]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from wherry.model.finding import Finding
 from wherry.storage import audit, worker
-from wherry.storage.changes import DELETED, TreeChanges
+from wherry.storage.capture import LayerCapture
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
 from wherry.storage.hostfs import filesystem_name
@@ -68,12 +68,8 @@ class Vfs:
         noted = self._family.read_usage(key)
         if noted is not None:
             return noted
-        size = inodes = 0
         with self._pair(key) as (new, old):
-            for change in TreeChanges(new, old):
-                if change.kind != DELETED:
-                    inodes += 1
-                    size += 0 if change.descend else _size(new, change.path)
+            size, inodes = worker.measure("trees", new, old)
         return Usage(bytes=size, inodes=inodes)
 
     @contextmanager
@@ -82,6 +78,19 @@ class Vfs:
         with self._pair(key) as (new, old), worker.diff("trees", new, old) as tar:
             yield tar
 
+    @contextmanager
+    def capture(self, key: str, parent: str | None) -> Iterator[LayerCapture]:
+        """See StorageDriver."""
+        self._family.check_parent(parent)
+        with self._family.making(parent) as place:
+            with ExitStack() as stack:
+                new = stack.enter_context(opened(self._family.tree(key)))
+                target = stack.enter_context(opened(place / "fs"))
+                old = stack.enter_context(opened(self._family.tree(parent))) if parent is not None else -1
+                found = worker.capture("trees", new, old, target)
+                size, inodes = worker.measure("trees", target, old)
+            yield LayerCapture(self._family, place, found._replace(bytes=size, inodes=inodes))
+
     def changes(self, key: str) -> Iterator[tuple[str, str]]:
         """See StorageDriver."""
         self._family.place(key)
@@ -89,8 +98,7 @@ class Vfs:
 
     def _changes(self, key: str) -> Iterator[tuple[str, str]]:
         with self._pair(key) as (new, old):
-            for change in TreeChanges(new, old):
-                yield change.kind, f"/{change.path}"
+            yield from worker.changes("trees", new, old)
 
     def describe(self, key: str) -> dict[str, str]:
         """See StorageDriver."""
@@ -126,13 +134,6 @@ class Vfs:
             return
         with opened(self._family.tree(parent)) as source, opened(place / "fs") as target:
             worker.copy(source, target)
-
-
-def _size(root: int, path: str) -> int:
-    try:
-        return os.stat(path, dir_fd=root, follow_symlinks=False).st_size
-    except OSError:
-        return 0  # gone since; the container may be running
 
 
 class VfsExtraction:

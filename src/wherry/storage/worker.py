@@ -1,4 +1,4 @@
-"""Starts the worker process for one job: a bare interpreter that shares nothing with the daemon but descriptors.
+"""What workers do for the daemon, a function for each job, and how they report.
 
 Layers come from strangers, and the daemon holds everybody's containers; so what reads a layer runs elsewhere, and a
 tree of a million files costs the daemon's own loop nothing.
@@ -9,35 +9,35 @@ import fcntl
 import io
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-import wherry
 from wherry.model.errors import EngineError, InvalidParameter
+from wherry.storage.workforce import Descriptor, Worker, working
 
-Process = subprocess.Popen[bytes]
-
-_BOOT = (
-    "import sys; sys.path.append(sys.argv[1]); "
-    "__import__('wherry.storage.jobs.' + sys.argv[2], fromlist=['main']).main()"
-)
-_PACKAGES = str(Path(wherry.__file__).resolve().parent.parent)
 _PIECE = 1 << 20
 _REPORT_PART_MAX = 8192
 # What the machine lacks is not the layer's fault.
 _OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EPERM}
 
 
-class _WorkerError(EngineError):
+class WorkerFailed(EngineError):
     """What a worker reported, with its errno; 0 for a layer that is no tar."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+class Captured(NamedTuple):
+    """The tar that a layer is: its digest, its size in bytes; and what the layer takes on disk."""
+
+    diff_id: str
+    tar_bytes: int
+    bytes: int
+    inodes: int
 
 
 class Applied:
@@ -63,13 +63,13 @@ def apply(
     Raises InvalidParameter for what is wrong with the layer, EngineError for what is wrong with the machine, and
     whatever `tar.read` raises.
     """
-    with _started("apply", root, lower, int(is_full), inherited=(root, lower), stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        _pump(tar, process.stdin.fileno())
-        process.stdin.close()
+    with working("apply", Descriptor(root), _or_none(lower), int(is_full), feeds=True) as worker:
+        assert worker.stdin is not None
+        _pump(tar, worker.stdin.fileno())
+        worker.stdin.close()
         try:
-            return _read_report(process, on_opaque)
-        except _WorkerError as error:
+            return _read_report(worker, on_opaque)
+        except WorkerFailed as error:
             if error.number in _OUR_FAULT:
                 raise
             raise InvalidParameter(str(error)) from None
@@ -77,8 +77,8 @@ def apply(
 
 def copy(source: int, target: int) -> None:
     """Copy a whole tree. Raises EngineError."""
-    with _started("copy", source, target, inherited=(source, target)) as process:
-        _read_report(process)
+    with working("copy", Descriptor(source), Descriptor(target)) as worker:
+        _read_report(worker)
 
 
 def mount_overlay(lowers: Sequence[Path], upper: Path | None, work: Path | None, options: str) -> int:
@@ -86,11 +86,38 @@ def mount_overlay(lowers: Sequence[Path], upper: Path | None, work: Path | None,
     ours, theirs = socket.socketpair()
     with ours, theirs:
         paths = [str(path) for path in (upper or "", work or "", *lowers)]
-        with _started("mount", theirs.fileno(), options, *paths, inherited=(theirs.fileno(),)) as process:
+        with working("mount", Descriptor(theirs.fileno()), options, *paths) as worker:
             theirs.close()
             _, descriptors, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
-            _read_report(process)
+            _read_report(worker)
     return descriptors[0]
+
+
+def capture(kind: str, new: int, old: int, target: int) -> Captured:
+    """Copy what a tree has over its parent's into an empty directory; `kind` as for `diff`. Raises EngineError."""
+    with working("capture", kind, Descriptor(new), _or_none(old), Descriptor(target)) as worker:
+        parts: list[bytes] = []
+        found = _read_report(worker, parts.append)
+    return Captured(parts[0].decode(), int(parts[1]), found.bytes, found.inodes)
+
+
+def measure(kind: str, new: int, old: int) -> tuple[int, int]:
+    """Bytes and inodes of what a tree has over its parent's; `kind` as for `diff`. Raises EngineError."""
+    with working("measure", kind, Descriptor(new), _or_none(old)) as worker:
+        found = _read_report(worker)
+    return found.bytes, found.inodes
+
+
+def changes(kind: str, new: int, old: int) -> Iterator[tuple[str, str]]:
+    """Each change of a tree over its parent's: A, C or D, and the path; `kind` as for `diff`. Raises EngineError."""
+    with working("changes", kind, Descriptor(new), _or_none(old), reads=True) as worker:
+        assert worker.stdout is not None
+        text = b""
+        while piece := worker.stdout.read(_PIECE):
+            *complete, text = (text + piece).split(b"\0")
+            for part in complete:
+                yield chr(part[0]), os.fsdecode(part[1:])
+        _read_report(worker)
 
 
 @contextmanager
@@ -100,8 +127,8 @@ def diff(kind: str, new: int, old: int) -> Iterator[BinaryIO]:
     Reading its end raises EngineError when the worker did not get there.
     """
     with (
-        _started("diff", kind, new, old, inherited=(new, old), stdout=subprocess.PIPE) as process,
-        io.BufferedReader(_Tar(process), _PIECE) as tar,
+        working("diff", kind, Descriptor(new), _or_none(old), reads=True) as worker,
+        io.BufferedReader(_Tar(worker), _PIECE) as tar,
     ):
         yield tar
 
@@ -109,10 +136,10 @@ def diff(kind: str, new: int, old: int) -> Iterator[BinaryIO]:
 class _Tar(io.RawIOBase):
     """The worker's output; its end is an end only when the worker says that all went well."""
 
-    def __init__(self, process: Process) -> None:
-        assert process.stdout is not None
-        self._process = process
-        self._pipe = process.stdout.fileno()
+    def __init__(self, worker: Worker) -> None:
+        assert worker.stdout is not None
+        self._worker = worker
+        self._pipe = worker.stdout.fileno()
         self._is_checked = False
 
     def readable(self) -> bool:
@@ -122,44 +149,13 @@ class _Tar(io.RawIOBase):
         """RawIOBase's own. Raises EngineError."""
         count = os.readv(self._pipe, [buffer])
         if not count and not self._is_checked:
-            _read_report(self._process)
+            _read_report(self._worker)
             self._is_checked = True
         return count
 
 
-@contextmanager
-def _started(
-    job: str,
-    *arguments: str | int,
-    inherited: Sequence[int],
-    stdin: int = subprocess.DEVNULL,
-    stdout: int = subprocess.DEVNULL,
-) -> Iterator[Process]:
-    command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _PACKAGES, job, *map(str, arguments)]
-    descriptors = [number for number in inherited if number >= 0]
-    process = subprocess.Popen(
-        command,
-        bufsize=0,
-        env=_environment(),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        pass_fds=descriptors,
-        cwd="/",
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-        process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Only what an interpreter may need to find its own libraries."""
-    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+def _or_none(fd: int) -> Descriptor | int:
+    return Descriptor(fd) if fd >= 0 else fd
 
 
 def _pump(tar: BinaryIO, pipe: int) -> None:
@@ -173,12 +169,11 @@ def _pump(tar: BinaryIO, pipe: int) -> None:
                 return  # it found fault, and says so in its report
 
 
-def _read_report(process: Process, on_opaque: Callable[[bytes], None] | None = None) -> Applied:
+def _read_report(worker: Worker, on_opaque: Callable[[bytes], None] | None = None) -> Applied:
     """`ok BYTES INODES`, then opaque directories, each ended by NUL; or `error ERRNO MESSAGE`."""
-    assert process.stderr is not None
     text = b""
     result: Applied | None = None
-    while piece := process.stderr.read(_PIECE):
+    while piece := worker.report.read(_PIECE):
         *complete, text = (text + piece).split(b"\0")
         for part in complete:
             if result is None:
@@ -186,9 +181,9 @@ def _read_report(process: Process, on_opaque: Callable[[bytes], None] | None = N
             elif on_opaque is not None:
                 on_opaque(part)
         if len(text) > _REPORT_PART_MAX:
-            process.kill()
+            break
     if result is None or text:
-        raise _failure(text, process.wait())
+        raise failure(text)
     return result
 
 
@@ -199,10 +194,11 @@ def _parse_success(part: bytes) -> Applied:
     return Applied(int(size), int(inodes))
 
 
-def _failure(text: bytes, code: int) -> EngineError:
+def failure(text: bytes) -> WorkerFailed:
+    """What a worker said instead of success, as an error."""
     word, _, rest = text.partition(b" ")
     number, _, message = rest.partition(b" ")
     if word != b"error" or not number.isdigit():
         said = text.decode(errors="backslashreplace").strip().rpartition("\n")[2]
-        return _WorkerError(f"the storage worker ended with {code}: {said or 'it said nothing'}", errno.EIO)
-    return _WorkerError(message.decode(), int(number))
+        return WorkerFailed(f"the storage worker ended before its work: {said or 'it said nothing'}", errno.EIO)
+    return WorkerFailed(message.decode(), int(number))

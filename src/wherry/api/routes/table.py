@@ -1,6 +1,8 @@
 """All routes in one table."""
 
 from wherry.api.routes import (
+    archive,
+    commit,
     containers,
     debug,
     disk_usage,
@@ -8,6 +10,7 @@ from wherry.api.routes import (
     fsck,
     images,
     networks,
+    prune,
     refused,
     sessions,
     streams,
@@ -20,7 +23,8 @@ from wherry.api.routing import RouteTable
 def all_routes() -> RouteTable:
     """What the daemon serves."""
     table = RouteTable()
-    for each in (refused, containers, streams, execs, images, networks, volumes, disk_usage, system):
+    of_objects = (containers, archive, commit, prune, streams, execs, images, networks, volumes)
+    for each in (refused, *of_objects, disk_usage, system):
         table.include(each.routes)
     for extension in (debug, fsck, sessions):
         table.include(extension.routes)

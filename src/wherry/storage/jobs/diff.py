@@ -2,7 +2,7 @@
 
 from wherry.storage.changes import OverlayChanges, TreeChanges
 from wherry.storage.jobs.report import DONE, run
-from wherry.storage.pack import pack
+from wherry.storage.pack import pack, write_to
 
 
 def main() -> None:
@@ -13,5 +13,5 @@ def main() -> None:
 def _diff(kind: str, new: str, old: str) -> bytes:
     root, parent = int(new), int(old)
     changes = OverlayChanges(root, parent, spell_out=False) if kind == "overlay" else TreeChanges(root, parent)
-    pack(root, changes, 1)
+    pack(root, changes, write_to(1))
     return DONE

@@ -11,22 +11,35 @@ from wherry.storage.tarnumbers import TarError
 _REPORT = 2
 _MESSAGE_BYTES_MAX = 2048
 DONE = b"ok 0 0\0"
+# Stands where else an errno does: no kernel has so many.
+REFUSED = 4000
+
+
+class Refused(Exception):
+    """What was asked for is against the rules; words as dockerd's."""
 
 
 def run(job: Callable[..., bytes]) -> None:
-    """Do the job with the arguments of the command line, report, and end the process."""
+    """Do the job with the arguments in sys.argv, report, and end the process."""
     gc.disable()  # a short life, and no cycles in it
     try:
-        report = job(*sys.argv[3:])
+        report = job(*sys.argv[1:])
+    except Refused as error:
+        report = b"error %d " % REFUSED + _message(str(error))
     except TarError as error:
         report = b"error 0 " + _message(str(error))
     except OSError as error:
         report = b"error %d " % (error.errno or 0) + _message(_words(error))
     except MemoryError:
         report = b"error %d out of memory" % errno.ENOMEM
+    say(report)
+    os._exit(0)
+
+
+def say(report: bytes) -> None:
+    """Part of a report, each of whose parts ends with NUL."""
     while report:
         report = report[os.write(_REPORT, report) :]
-    os._exit(0)
 
 
 def _words(error: OSError) -> str:
