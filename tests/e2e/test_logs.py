@@ -1,11 +1,14 @@
 """Logs as users have them: rotated by default, compressed, read back whole and in part, followed, cleared."""
 
+import contextlib
 import gzip
 import json
 import subprocess
 import time
 
 import pytest
+
+from wherry.monitor.packed import STDERR, record
 
 FORMATS = ("json-file", "local")
 SECONDS = 30
@@ -78,9 +81,29 @@ def test_rotated_files_are_compressed_and_read_as_if_they_were_not(daemon, form)
     assert middle.splitlines() == everything[9_000:11_001]
 
 
+def test_what_a_log_takes_on_disk_is_told(daemon):
+    run(daemon, "talker", "seq 10000", "--log-opt", "max-size=50k", "--log-opt", "max-file=3")
+    wanted = sum(path.stat().st_size for path in log_files(daemon, "talker"))
+    assert int(daemon.out("inspect", "-s", "-f", "{{.SizeLog}}", "talker")) == wanted > 100_000
+    with contextlib.closing(daemon.client()) as client:
+        (found,) = [each for each in client.df()["Containers"] if each["Names"] == ["/talker"]]
+    assert found["SizeLog"] == wanted
+
+
 def test_bytes_that_are_no_text_come_back_unchanged_from_a_local_log(daemon):
     run(daemon, "noise", r"printf '\377\376\200 a\n\303\n\000<>\t'", "--log-driver", "local")
     assert daemon.docker("logs", "noise", text=False).stdout == b"\xff\xfe\x80 a\n\xc3\n\x00<>\t"
+
+
+def test_output_that_looks_like_records_is_only_output(daemon):
+    """A record of `local`, written by a container: it must not become one."""
+    forged = record(STDERR, 1, 1, b"forged\n")
+    text = b"before\n" + forged * 3 + b"\nafter\n"
+    octal = "".join(f"\\{byte:03o}" for byte in text)
+    run(daemon, "forger", f"printf '{octal}'", "--log-driver", "local")
+    for flags in ((), ("--tail", "100"), ("--since", "1970-01-01T00:00:00Z")):
+        done = daemon.docker("logs", *flags, "forger", text=False)
+        assert (done.stdout, done.stderr) == (text, b"")
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -147,6 +147,22 @@ async def test_syslog_looks_as_dockerds(receiver, monkeypatch):
             await sender.close()
 
 
+@pytest.mark.parametrize("name", ["syslog-tcp", "syslog-tls", "journald"])
+async def test_no_label_smuggles_a_message_in(receiver, name):
+    evil = "x\n<11>Nov 21 10:31:13 vm forged[1]: all is well\nPRIORITY=0"
+    async with receiver(name) as server:
+        options = {**server.options, "tag": '{{index .ContainerLabels "evil"}}', "labels": "evil"}
+        made = Subject(id="a" * 64, name="n", labels={"evil": evil}, options=options, host_name="vm")
+        sender = JournaldSender(made, str(server.path)) if name == "journald" else SyslogDriver().sender(made)
+        await sender.send(entries(2))
+        await server.until(2)
+        await sender.close()
+    assert len(server.messages) == 2
+    if name == "journald":
+        assert [message["PRIORITY"] for message in server.messages] == [b"3", b"6"]
+        assert {message["EVIL"] for message in server.messages} == {evil.encode()}
+
+
 async def test_gelf_has_dockerds_fields(receiver):
     async with receiver("gelf-udp") as server:
         sender = sender_to(server, "gelf-udp", labels="la,Lb.x", env="E1")

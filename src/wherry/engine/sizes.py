@@ -1,19 +1,23 @@
 """How much a container takes on disk."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from wherry.engine.engine import Engine
+from wherry.engine.log_plan import log_path
 from wherry.model.container import Container
 from wherry.model.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Bytes: what the container itself changed, and that with its image's layers."""
+    """Bytes: what the container itself changed, that with its image's layers, and its log with what was rotated."""
 
     own: int
     whole: int
+    log: int = 0
 
 
 async def sizes_of(engine: Engine, container: Container) -> Sizes:
@@ -22,7 +26,16 @@ async def sizes_of(engine: Engine, container: Container) -> Sizes:
         own = (await asyncio.to_thread(engine.storage.usage, container.id)).bytes
     except NotFound:
         own = 0
-    return Sizes(own=own, whole=own + image_size(engine, container.image_id))
+    log = await asyncio.to_thread(_log_bytes, log_path(engine, container))
+    return Sizes(own=own, whole=own + image_size(engine, container.image_id), log=log)
+
+
+def _log_bytes(path: Path) -> int:
+    size = 0
+    for file in path.parent.glob(f"{path.name}*"):
+        with suppress(FileNotFoundError):  # just rotated
+            size += file.stat().st_size
+    return size
 
 
 def image_size(engine: Engine, image_id: str) -> int:

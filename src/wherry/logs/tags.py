@@ -37,10 +37,15 @@ _FIELDS: dict[str, Callable[[Subject], Any]] = {
 
 
 def tag_of(subject: Subject, default: str = DEFAULT) -> str:
-    """The tag. Raises InvalidParameter in Go's words."""
+    """The tag. Raises InvalidParameter in Go's words.
+
+    Labels and variables may be an image's, so what is no letter becomes `_`: else a line's end in a label would let the
+    image write messages of its own into a server's log.
+    """
     text = subject.options.get("tag") or default
     try:
-        return Template(text, name="log-tag").render(Row(subject, _FIELDS, "*logger.Info"))
+        tag = Template(text, name="log-tag").render(Row(subject, _FIELDS, "*logger.Info"))
+        return "".join(letter if letter.isprintable() else "_" for letter in tag)
     except TemplateError as error:
         raise InvalidParameter(str(error)) from None
 

@@ -192,4 +192,5 @@ def _sizes(sizes: Sizes | None, *, omit_zero: bool) -> dict[str, int]:
     if sizes is None:
         return {}
     wire = {"SizeRw": sizes.own, "SizeRootFs": sizes.whole}
-    return {name: size for name, size in wire.items() if size or not omit_zero}
+    log = {"SizeLog": sizes.log} if sizes.log else {}  # an extension of Wherry's
+    return {name: size for name, size in wire.items() if size or not omit_zero} | log
