@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wherry.client.errors import Unreachable as Unreachable
     from wherry.client.errors import Unsupported as Unsupported
     from wherry.python.blocking.client import Client as Client
+    from wherry.python.blocking.client import Scope as Scope
     from wherry.python.blocking.client import connect as connect
     from wherry.python.blocking.commands import ExecSession as ExecSession
     from wherry.python.blocking.container import Container as Container
@@ -48,7 +49,7 @@ _ERRORS = (
 )
 _HOMES = {
     "wherry.client.errors": _ERRORS,
-    "wherry.python.blocking.client": "Client connect",
+    "wherry.python.blocking.client": "Client Scope connect",
     "wherry.python.blocking.commands": "ExecSession",
     "wherry.python.blocking.container": "Container",
     "wherry.python.blocking.engine": "Engine",

@@ -1,6 +1,8 @@
 """Images, volumes, networks and the engine itself by the library."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -99,3 +101,34 @@ def test_the_environment_says_where(daemon_url, monkeypatch):
     monkeypatch.setenv("WHERRY_HOST", daemon_url)
     with wherry.connect() as client:
         client.ping()
+
+
+def test_what_a_session_makes_goes_with_it(client):
+    with client.session() as scope:
+        scope.run("busybox", ["sleep", "1000"], volumes={"data": "/data"})
+        scope.volumes.create("own")
+        client.containers.create("busybox", labels={"wherry.session": scope.id})
+        other = client.containers.create("busybox")
+        assert len(client.containers.list(all=True)) == 3
+    assert [each.id for each in client.containers.list(all=True)] == [other.id]
+    assert "own" not in {volume.name for volume in client.volumes.list()}
+    scope.close()
+
+
+PROGRAM = """
+import sys, wherry
+scope = wherry.connect(sys.argv[1]).session()
+scope.run("busybox", ["sleep", "1000"])
+print("runs", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_session_makes_goes_with_a_program_that_is_killed(client, daemon_url):
+    words = [sys.executable, "-c", PROGRAM, daemon_url]
+    with client.events(filters={"event": "destroy"}) as events:
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+            assert program.stdout.readline() == b"runs\n"
+            program.kill()
+        assert next(iter(events)).actor.attributes["image"] == "busybox"
+    assert client.containers.list(all=True) == ()

@@ -17,7 +17,7 @@ def test_the_blocking_twin_is_what_the_script_makes_of_the_other():
 
 
 def test_they_have_the_same_methods_and_parameters():
-    for name in ("Client", "Container", "Engine", "ExecSession", "Session"):
+    for name in ("Client", "Container", "Engine", "ExecSession", "Scope", "Session"):
         one, other = getattr(wherry, name), getattr(aio, name)
         said = {key: inspect.signature(value) for key, value in vars(one).items() if inspect.isfunction(value)}
         for key, signature in said.items():

@@ -20,10 +20,18 @@ def engine(pytestconfig: pytest.Config) -> "Iterator[wherry.Client]":
     from wherry.pytest_plugin.owner import sweep  # noqa: PLC0415
 
     choice = choose(pytestconfig)
-    opened = wherry.connect(choice.url) if choice.url else wherry.Engine.local(choice.root or None)
-    with opened as client:
+    if not choice.url:
+        with wherry.Engine.local(choice.root or None) as local:
+            yield local
+        return
+    with wherry.connect(choice.url) as client:
         sweep(client)
-        yield client
+        try:
+            scope: wherry.Client = client.session()
+        except (wherry.NotFound, wherry.Unsupported):
+            scope = client  # it is not Wherry
+        with scope:
+            yield scope
 
 
 @pytest.fixture

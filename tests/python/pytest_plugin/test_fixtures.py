@@ -5,10 +5,12 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import wherry
+from wherry.pytest_plugin.owner import OWNER_LABEL
 
 USE = """
     def test_it_runs(container, busybox):
@@ -142,13 +144,27 @@ def test_a_run_that_is_killed_leaves_no_container(project, until_guardians_end):
     until_guardians_end()
 
 
-def test_what_a_killed_run_left_in_a_daemon_is_removed_by_the_next(project, daemon_url):
-    run, container = begin(project, f"--wherry-engine={daemon_url}")
-    run.kill()
-    run.communicate()
-    project.makepyfile("def test_it(engine): assert engine.containers.list() == ()")
-    project.runpytest_subprocess(f"--wherry-engine={daemon_url}").assert_outcomes(passed=1)
+def test_a_daemon_removes_what_a_killed_run_has_made(project, daemon_url):
+    with wherry.connect(daemon_url) as client, client.events(filters={"event": "destroy"}) as events:
+        run, container = begin(project, f"--wherry-engine={daemon_url}")
+        run.kill()
+        run.communicate()
+        assert next(iter(events)).actor.attributes[OWNER_LABEL]
     assert has_ended(container)
+
+
+def test_what_a_killed_run_left_in_a_daemon_without_sessions_is_removed_by_the_next(project, daemon_url):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    owners = {"left": f"{boot}:{ended.pid}:1", "of another host": f"another-boot:{ended.pid}:1"}
+    with wherry.connect(daemon_url) as client:
+        made = [client.run("busybox", ["sleep", "1000"], labels={OWNER_LABEL: owner}) for owner in owners.values()]
+        project.makepyfile("def test_it(engine): assert len(engine.containers.list()) == 1")
+        project.runpytest_subprocess(f"--wherry-engine={daemon_url}").assert_outcomes(passed=1)
+        with pytest.raises(wherry.NotFound):
+            made[0].inspect()
+        made[1].remove(force=True)
 
 
 def test_a_run_without_these_fixtures_loads_nothing_of_it(project):

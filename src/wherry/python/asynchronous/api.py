@@ -1,5 +1,6 @@
 """How the library speaks to an engine: calls out, JSON and streams in, each with the time it may take."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from wherry.client.aio import AsyncAnswer, AsyncClient, AsyncConnection
@@ -37,7 +38,11 @@ class Api:
         self.client.close()
 
 
-def api_at(place: Place, *, seconds: float | None, version: str | None) -> Api:
-    """The API of the engine at a place."""
-    client = AsyncClient(place.address, tls=place.tls, version=version, dialler=place.dialler, idle_max=IDLE_MAX)
+def api_at(
+    place: Place, *, seconds: float | None, version: str | None, headers: Mapping[str, str] | None = None
+) -> Api:
+    """The API of the engine at a place; `headers` go with every call."""
+    client = AsyncClient(
+        place.address, tls=place.tls, version=version, headers=headers, dialler=place.dialler, idle_max=IDLE_MAX
+    )
     return Api(client, seconds=seconds, host=place.host)

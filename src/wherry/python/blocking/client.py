@@ -1,10 +1,14 @@
 """The front of the library: an engine, wherever it is."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self, Unpack
 
-from wherry.client import system
+from wherry.client import sessions, system
+from wherry.client.client import Answer
+from wherry.client.errors import NotFound, Unreachable
 from wherry.python.blocking.api import api_at
 from wherry.python.blocking.container import Container
 from wherry.python.blocking.containers import Containers
@@ -20,6 +24,8 @@ from wherry.python.records.record import read
 from wherry.python.records.system import DiskUsage, Event, SystemInfo, VersionInfo
 from wherry.python.where import SECONDS, Place, place_of
 
+SESSION_HEADER = "X-Wherry-Session"
+
 
 class Client:
     """An engine that is spoken to by its API. Use it as a context manager, or `close` it.
@@ -27,9 +33,17 @@ class Client:
     `containers`, `images`, `volumes` and `networks` are what it has; `run` and `call` are those of `containers`.
     """
 
-    def __init__(self, place: Place, *, timeout: float | None = SECONDS, version: str | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        *,
+        timeout: float | None = SECONDS,
+        version: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Nothing is asked yet; `connect` is what makes one from a URL."""
-        self._api = api_at(place, seconds=timeout, version=version)
+        self._place = place
+        self._api = api_at(place, seconds=timeout, version=version, headers=headers)
         self.containers = Containers(self._api, Images(self._api))
         self.images = Images(self._api)
         self.volumes = Volumes(self._api)
@@ -84,6 +98,14 @@ class Client:
         call = system.events(since=moment_of(since), until=moment_of(until), wanted=filters_of(filters))
         return RecordStream(self._api.stream(call), lambda value: read(Event, value))
 
+    def session(self, *, grace: float = 0.0) -> "Scope":
+        """A client whose containers and volumes are removed when it is closed, or this process ends or is killed.
+
+        `grace` is how many seconds they may stay without it. Needs Wherry behind the API: dockerd raises NotFound.
+        """
+        answer = self._api.stream(sessions.hold(grace_seconds=grace))
+        return Scope(self._place, answer, str((next(answer.lines()))["Id"]), timeout=self._api.seconds)
+
     def close(self) -> None:
         """Give up idle connections; it can still be used."""
         self._api.close()
@@ -97,6 +119,23 @@ class Client:
     ) -> None:
         """Close it."""
         self.close()
+
+
+class Scope(Client):
+    """A client of a session: what it makes goes with it. `id` is for others who are to make things in it, too."""
+
+    def __init__(self, place: Place, held: Answer, identifier: str, *, timeout: float | None) -> None:
+        """The session lasts as long as `held`."""
+        super().__init__(place, timeout=timeout, headers={SESSION_HEADER: identifier})
+        self._held = held
+        self.id = identifier
+
+    def close(self) -> None:
+        """End it; nothing that it made is left when this returns. Safe to repeat."""
+        with suppress(NotFound, Unreachable):  # it may have ended already, or the engine has
+            self._api.ask_patiently(sessions.end(self.id))
+        self._held.close()
+        super().close()
 
 
 def connect(url: str | None = None, *, timeout: float | None = SECONDS, version: str | None = None) -> Client:
