@@ -154,10 +154,13 @@ def archive(name: str, path: str) -> Call:
 
 
 def extract(
-    name: str, path: str, body: bytes | Iterable[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
+    name: str, path: str, body: bytes | Iterable[bytes], *, keep_kinds: bool = False, chown: bool = False
 ) -> Call:
-    """Unpack a tar archive in the directory `path`; `keep_kinds` refuses to put a file for a directory or back."""
-    query = {"path": path, "noOverwriteDirNonDir": keep_kinds, "copyUIDGID": copy_owner}
+    """Unpack a tar archive in the directory `path`; `keep_kinds` refuses to put a file for a directory or back.
+
+    With `chown` what it holds becomes the container's user's.
+    """
+    query = {"path": path, "noOverwriteDirNonDir": keep_kinds, "copyUIDGID": chown}
     headers = {"Content-Type": "application/x-tar"}
     return Call("PUT", f"/containers/{escape(name)}/archive", query=query, body=body, headers=headers)
 

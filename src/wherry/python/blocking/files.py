@@ -30,13 +30,14 @@ class Files:
         return Archive(answer, status_in(answer.head.headers))
 
     def put_archive(
-        self, path: str, archive: bytes | Iterable[bytes], *, keep_kinds: bool = False, copy_owner: bool = False
+        self, path: str, archive: bytes | Iterable[bytes], *, keep_kinds: bool = False, chown: bool = False
     ) -> None:
         """Unpack a tar archive in the directory `path`. `keep_kinds` refuses to put a file for a directory or back.
 
-        `copy_owner` has the archive's numbers of users count. Raises NotFound, InvalidParameter.
+        The archive's numbers of users and groups count; with `chown` all becomes the container's user's. Raises
+        NotFound, InvalidParameter.
         """
-        call = calls.extract(self.id, path, archive, keep_kinds=keep_kinds, copy_owner=copy_owner)
+        call = calls.extract(self.id, path, archive, keep_kinds=keep_kinds, chown=chown)
         self._api.ask_patiently(call)
 
     def read_file(self, path: str) -> bytes:
@@ -48,7 +49,7 @@ class Files:
         """Make or replace a file in a directory that is there; text is encoded as UTF-8."""
         directory, _, name = path.rpartition("/")
         body = as_archive(name, data.encode() if isinstance(data, str) else data, mode=mode, uid=uid, gid=gid)
-        self.put_archive(directory or "/", body, copy_owner=True)
+        self.put_archive(directory or "/", body)
 
     def copy_in(self, source: str | Path, directory: str) -> None:
         """Copy a file or directory of this host into a directory of the container, under its own name."""
