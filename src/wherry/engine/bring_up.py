@@ -3,14 +3,15 @@
 import asyncio
 import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
-from wherry.drivers.driver import Birth, LogPlan, Process, StartFailed
+from wherry.drivers.driver import Birth, LogPlan, MountFd, Process, StartFailed
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
+from wherry.engine.inner_mounts import open_inner_mounts
 from wherry.engine.joining import Joined, join
 from wherry.engine.links import announce_address, check_links
 from wherry.engine.log_plan import log_plan
@@ -117,26 +118,28 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
 
 
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined, log: LogPlan) -> Process:
-    spec, rootfs_fd = await asyncio.to_thread(_get_ready, engine, container, joined)
-    birth = Birth(
-        id=container.id,
-        spec=spec,
-        rootfs_fd=rootfs_fd,
-        log=log,
-        netns_fd=joined.hand_over_namespace(),
-        held_fds=joined.hand_over_reservations(),
-        open_stdin=container.config.open_stdin,
-        stdin_once=container.config.stdin_once,
-        # Of what the user mounted he may wait for the end of the mounts.
-        mounts_linger=not container.mounts,
-        sessions=live.hand_over_sessions(),
-        terminal_size=container.host_config.console_size,
-    )
-    try:
-        return await engine.driver_of(container).start(birth)
-    except StartFailed as error:
-        kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
-        raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+    with ExitStack() as held:
+        spec, rootfs_fd, mounts = await asyncio.to_thread(_get_ready, engine, container, joined, held)
+        birth = Birth(
+            id=container.id,
+            spec=spec,
+            rootfs_fd=rootfs_fd,
+            mounts=mounts,
+            log=log,
+            netns_fd=joined.hand_over_namespace(),
+            held_fds=joined.hand_over_reservations(),
+            open_stdin=container.config.open_stdin,
+            stdin_once=container.config.stdin_once,
+            # Of what the user mounted he may wait for the end of the mounts.
+            mounts_linger=not container.mounts,
+            sessions=live.hand_over_sessions(),
+            terminal_size=container.host_config.console_size,
+        )
+        try:
+            return await engine.driver_of(container).start(birth)
+        except StartFailed as error:
+            kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
+            raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
 
 
 async def _open_log(engine: Engine, container: Container, undo: AsyncExitStack) -> tuple[LogPlan, Sender | None]:
@@ -148,16 +151,27 @@ async def _open_log(engine: Engine, container: Container, undo: AsyncExitStack) 
         raise Broken(_LOG_FAILED.format(error=words), EXIT_CODE_OF_FAILURE) from None
 
 
-def _get_ready(engine: Engine, container: Container, joined: Joined) -> tuple[Spec, int]:
-    """What asks the disk, all in one go: the spec, and the root file system's descriptor, which is the caller's."""
+def _get_ready(
+    engine: Engine, container: Container, joined: Joined, held: ExitStack
+) -> tuple[Spec, int, tuple[MountFd, ...]]:
+    """What asks the disk, all in one go: the spec, the root file system's descriptor, and mounts that have no path.
+
+    The descriptors are the caller's; what the spec names by descriptor is good until `held` is closed.
+    """
     files = write_files(engine, container, joined)
     crash_point("start.files-written")
     # After the machine's end there is no container with --rm any more.
     with engine.storage.open(container.id, fleeting=container.host_config.auto_remove) as root:
         crash_point("start.root-opened")
         around = look_around(engine, container, root_fd=root.fd)
-        spec = runtime_spec(container, around, mounts_of(container, files=files, around=around))
-        return spec, os.dup(root.fd)
+        container, mounts = open_inner_mounts(engine, container, held)
+        try:
+            spec = runtime_spec(container, around, mounts_of(container, files=files, around=around))
+            return spec, os.dup(root.fd), mounts
+        except BaseException:
+            for each in mounts:
+                os.close(each.fd)
+            raise
 
 
 async def _kill(engine: Engine, container: Container, live: Live, process: Process) -> None:

@@ -23,7 +23,7 @@ from wherry.engine.links import resolve_links
 from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
 from wherry.engine.plan.namespaces import CONTAINER
-from wherry.engine.request.check import check, check_endpoints
+from wherry.engine.request.check import check, check_endpoints, check_storage_options
 from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
 from wherry.engine.request.normal import normal_config, normal_host_config
@@ -32,6 +32,7 @@ from wherry.engine.request.resources import adapt
 from wherry.engine.request.warn import warnings_of
 from wherry.engine.runtimes import open_driver
 from wherry.engine.sessions import check_session
+from wherry.engine.snapshots import snapshots_of, with_views
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
 from wherry.engine.volume_mounts import provide_volumes, volume_names, volumes_from
@@ -113,6 +114,7 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     check(request, host_config)
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking)
+    check_storage_options(host_config.storage_opt or {})
     for mode in (host_config.pid_mode, host_config.ipc_mode):
         _check_owner(engine, mode)
     if not request.image:
@@ -162,15 +164,24 @@ async def _provide(engine: Engine, container: Container, undo: AsyncExitStack) -
     """Make what lies on disk: directory, snapshot, volumes with their records; each with its undoing."""
     directory = engine.directory(container.id)
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
-    await asyncio.to_thread(_make_directories, engine, container, directory)
-    undo.callback(engine.storage.remove, container.id)
+    container, views = with_views(engine, container)
+    undo.callback(_remove_snapshots, engine, container)
+    await asyncio.to_thread(_make_directories, engine, container, directory, views)
     crash_point("create.snapshot-prepared")
     container = replace(container, mounts=(*container.mounts, *volumes_from(engine, container)))
     return await provide_volumes(engine, container, undo)
 
 
-def _make_directories(engine: Engine, container: Container, directory: Path) -> None:
-    """Its own one, and its snapshot on the image's init layer. Raises EngineError, OSError."""
+def _remove_snapshots(engine: Engine, container: Container) -> None:
+    for key in snapshots_of(container):
+        with suppress(NotFound):
+            engine.storage.remove(key)
+
+
+def _make_directories(engine: Engine, container: Container, directory: Path, views: dict[str, str | None]) -> None:
+    """Its own one, its snapshot on the image's init layer, and its views of images. Raises EngineError, OSError."""
     directory.mkdir(mode=DIRECTORY_MODE, parents=True)
     crash_point("create.directory-made")
     engine.storage.prepare(container.id, ensure_init_layer(engine.storage, container.chain_id or None))
+    for key, parent in views.items():
+        engine.storage.prepare(key, parent)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from wherry.crashpoints import crash_point
 from wherry.engine.clearing import clear_away_soon
 from wherry.engine.engine import Engine, Live
+from wherry.engine.snapshots import snapshots_of
 from wherry.engine.telling import tell
 from wherry.engine.volumes import doom_anonymous, drop_volumes
 from wherry.images.garbage import prune_layers
@@ -79,8 +80,9 @@ async def erase(engine: Engine, container: Container, *, volumes: bool) -> None:
 
 def _take_out_of_sight(engine: Engine, container: Container) -> None:
     """Its layers can be removed as soon as it is gone."""
-    with suppress(NotFound):
-        engine.storage.remove(container.id)
+    for key in snapshots_of(container):
+        with suppress(NotFound):
+            engine.storage.remove(key)
     crash_point("remove.snapshot-removed")
 
 

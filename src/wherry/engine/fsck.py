@@ -13,6 +13,7 @@ from functools import partial
 
 from wherry.engine.engine import Engine
 from wherry.engine.fsck_containers import audit_containers, mend_container
+from wherry.engine.snapshots import wanted_snapshots
 from wherry.engine.surroundings import CGROUP_PARENT
 from wherry.images import audit
 from wherry.model.errors import EngineError
@@ -113,11 +114,8 @@ async def _audit_snapshots(engine: Engine) -> list[Finding]:
 
 
 def _wanted_snapshots(engine: Engine) -> set[str]:
-    containers = engine.containers.values()
-    ids = {container.id for container in containers} | engine.in_making
-    inits = {f"{container.chain_id}-init" for container in containers}
     chains = {key for key in engine.library.leases.held() if engine.storage.exists(key)}
-    return ids | inits | chains | engine.library.wanted_layers()
+    return engine.in_making | chains | wanted_snapshots(engine)
 
 
 async def _audit_networks(engine: Engine) -> list[Finding]:

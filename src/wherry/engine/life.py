@@ -18,6 +18,7 @@ from wherry.engine.links import announce_addresses
 from wherry.engine.log_shipping import resume_shipping, stop_shipping
 from wherry.engine.rebuild import rebuild
 from wherry.engine.sessions import leave_sessions, resume_sessions
+from wherry.engine.snapshots import wanted_snapshots
 from wherry.engine.start import start
 from wherry.engine.supervise import settle, wants_restart, watch, watch_pause
 from wherry.engine.update import undo_update
@@ -271,12 +272,7 @@ async def _sweep(engine: Engine) -> None:
         log.info("removed volume %s, which no record knows", name)
     for name in await sweep(engine.library):
         log.info("removed %s of the content, which no image needs", name)
-    wanted = (
-        known
-        | engine.library.wanted_layers()
-        | {f"{container.chain_id}-init" for container in engine.containers.values()}
-    )
-    for key in await asyncio.to_thread(engine.storage.sweep, wanted):
+    for key in await asyncio.to_thread(engine.storage.sweep, wanted_snapshots(engine)):
         log.info("removed snapshot %s, which no record knows", key)
 
 

@@ -5,6 +5,7 @@ import logging
 
 from wherry.engine.create import DIRECTORY_MODE
 from wherry.engine.engine import Engine
+from wherry.engine.snapshots import with_views
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
 from wherry.storage.initlayer import ensure_init_layer
@@ -37,4 +38,7 @@ def _rebuild(engine: Engine, container: Container) -> list[str]:
     if not engine.storage.exists(container.id):
         engine.storage.prepare(container.id, ensure_init_layer(engine.storage, container.chain_id or None))
         lost.append("snapshot")
+    for key, parent in with_views(engine, container)[1].items():
+        if not engine.storage.exists(key):
+            engine.storage.prepare(key, parent)
     return lost

@@ -4,6 +4,8 @@ from wherry.engine.engine import Engine
 from wherry.model.errors import InvalidParameter
 
 OWN_DRIVER = "native"
+DOCKERS = ("runc", "io.containerd.runc.v2")
+"""What dockerd has without being told; here they are names of our own."""
 
 
 async def open_driver(engine: Engine, runtime: str) -> str:
@@ -11,7 +13,7 @@ async def open_driver(engine: Engine, runtime: str) -> str:
 
     Raises InvalidParameter for a runtime that nobody has, EngineError and OSError for one that cannot be used.
     """
-    if runtime in {"", engine.settings.default_runtime}:
+    if runtime in {"", engine.settings.default_runtime, *DOCKERS}:
         return OWN_DRIVER
     if runtime == OWN_DRIVER:  # what it is called inside is no runtime's name
         raise _unknown(runtime)

@@ -1,9 +1,9 @@
 """Looking around before a birth: users, devices, namespaces, privileges; all a spec needs beyond the record."""
 
 import shutil
+from pathlib import Path
 
 from wherry.engine import devices
-from wherry.engine.containers import find
 from wherry.engine.defaults.capabilities import available, capability_sets, granted
 from wherry.engine.defaults.devices import device_rules
 from wherry.engine.defaults.seccomp import BUILTIN, seccomp_filter
@@ -19,6 +19,7 @@ from wherry.model.container import Container
 from wherry.model.errors import Conflict, InvalidParameter
 from wherry.storage.lookup import resolve_user
 
+APPARMOR = Path("/sys/kernel/security/apparmor")
 CGROUP_PARENT = "/docker"
 INIT_PROGRAMS = ("docker-init", "tini-static")
 HOST_SHM = "/dev/shm"  # noqa: S108 - the host's own, as --ipc=host asks for
@@ -70,7 +71,8 @@ def _seccomp_text(engine: Engine, options: SecurityOptions) -> str:
 
 
 def _apparmor(options: SecurityOptions) -> str:
-    return "" if options.apparmor == "unconfined" else options.apparmor
+    """The profile; none on a kernel without AppArmor, as with dockerd."""
+    return "" if options.apparmor == "unconfined" or not APPARMOR.exists() else options.apparmor
 
 
 def _shm_source(engine: Engine, container: Container) -> str:
@@ -80,12 +82,14 @@ def _shm_source(engine: Engine, container: Container) -> str:
     owner = namespace_owner(engine, container, "ipc")
     if owner is None:
         return ""
-    if find(engine, owner.id).host_config.ipc_mode not in {"shareable", "host"}:
+    if owner.host_config.ipc_mode == "host":
+        return HOST_SHM
+    if owner.host_config.ipc_mode != "shareable":
         raise Conflict(
             f"cannot join IPC namespace of container {owner.id}: "
             "non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
         )
-    return f"/proc/{owner.state.pid}/root/dev/shm"
+    return f"/proc/{owner.state.pid}/root{HOST_SHM}"
 
 
 def _init_path(engine: Engine, host_config: HostConfig) -> str:

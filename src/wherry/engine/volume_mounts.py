@@ -11,7 +11,7 @@ from wherry.engine.engine import Engine
 from wherry.engine.telling import tell_volume
 from wherry.engine.volumes import volumes_in_use
 from wherry.model.container import Container
-from wherry.model.errors import EngineError, InvalidParameter, NotFound, Unsupported
+from wherry.model.errors import EngineError, InvalidParameter, NotFound
 from wherry.model.volume import MountPoint, Volume
 from wherry.records.shelf import Staged
 from wherry.volumes.inside import copy_up
@@ -52,7 +52,7 @@ async def provide_volumes(engine: Engine, container: Container, undo: AsyncExitS
     records: list[Staged] = []
     points = [await _provide(engine, point, undo, records) for point in container.mounts]
     container = replace(container, mounts=tuple(points))
-    to_fill = [point for point in points if point.kind == "volume" and not point.no_copy]
+    to_fill = [point for point in points if point.kind == "volume" and not (point.no_copy or point.subpath)]
     if to_fill:
         await _fill(engine, container, to_fill)
     return container, records
@@ -109,8 +109,6 @@ def _volumes(container: Container) -> dict[str, MountPoint]:
 async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack, records: list[Staged]) -> MountPoint:
     if point.kind != "volume":
         return point
-    if point.subpath:
-        raise Unsupported("VolumeOptions.Subpath is not supported yet")
     known = {volume.name for volume in engine.volumes.list()}
     volume = await engine.volumes.create(point.name, driver=point.driver, later=records)
     if volume.name not in known:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 from wherry.linux.prctl import set_name
-from wherry.storage.jobs import apply, capture, changes, copy, diff, look, measure, mount, put, take
+from wherry.storage.jobs import apply, capture, changes, copy, diff, look, measure, mount, put, reach, take
 
 ORDER_BYTES_MAX = 1 << 17
 DESCRIPTORS_MAX = 250  # SCM_MAX_FD is 253
@@ -31,6 +31,7 @@ JOBS: dict[bytes, Callable[[], None]] = {
     b"measure": measure.main,
     b"mount": mount.main,
     b"put": put.main,
+    b"reach": reach.main,
     b"take": take.main,
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from wherry.model.errors import EngineError, InvalidParameter
-from wherry.storage.workforce import Descriptor, Worker, working
+from wherry.storage.workforce import Argument, Descriptor, Worker, working
 
 _PIECE = 1 << 20
 _REPORT_PART_MAX = 8192
@@ -83,13 +83,25 @@ def copy(source: int, target: int) -> None:
 
 def mount_overlay(lowers: Sequence[Path], upper: Path | None, work: Path | None, options: str) -> int:
     """Mount overlayfs the old way, in a mount namespace of the worker's own, and detach it. Raises EngineError."""
+    paths = [str(path) for path in (upper or "", work or "", *lowers)]
+    return _sent("mount", options, *paths)
+
+
+def reach(namespace: int, path: str) -> int:
+    """A detached copy of what is mounted at `path` in another mount namespace, given by its descriptor.
+
+    Raises EngineError.
+    """
+    return _sent("reach", Descriptor(namespace), path)
+
+
+def _sent(job: str, *arguments: Argument) -> int:
+    """The descriptor that a job sends over the socket which is its first argument."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        paths = [str(path) for path in (upper or "", work or "", *lowers)]
-        with working("mount", Descriptor(theirs.fileno()), options, *paths) as worker:
-            theirs.close()
-            _, descriptors, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
-            _read_report(worker)
+    with ours, theirs, working(job, Descriptor(theirs.fileno()), *arguments) as worker:
+        theirs.close()
+        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        _read_report(worker)
     return descriptors[0]
 
 

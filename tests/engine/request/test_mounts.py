@@ -4,7 +4,7 @@ import pytest
 
 from wherry.engine.request.mounts import requested_mounts
 from wherry.model.config import BindOptions, Config, HostConfig, MountRequest, TmpfsOptions, VolumeOptions
-from wherry.model.errors import InvalidParameter, Unsupported
+from wherry.model.errors import InvalidParameter
 
 
 def parse(*binds, **other):
@@ -70,9 +70,9 @@ def test_a_wrong_mount_is_refused(request_, words):
     assert words in str(caught.value)
 
 
-def test_what_is_not_served_is_refused_by_name():
-    with pytest.raises(Unsupported, match="mounts of type image"):
-        parse(mounts=(MountRequest(type="image", source="x", target="/y"),))
+def test_an_image_is_always_read_only():
+    (mount,) = parse(mounts=(MountRequest(type="image", source="x", target="/y"),))
+    assert (mount.kind, mount.name, mount.destination, mount.writable) == ("image", "x", "/y", False)
 
 
 def test_two_mounts_at_one_place_clash_but_an_images_volume_gives_way():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from wherry.engine.plan.security import security_options
 from wherry.model.config import HostConfig
 from wherry.model.volume import MountPoint
 from wherry.oci.runtime import Mount
@@ -31,6 +32,7 @@ def mounts(
 
 def _system_mounts(host_config: HostConfig, shm_source: str, taken: set[str]) -> list[Mount]:
     sys_access = "rw" if host_config.privileged else "ro"
+    cgroup_access = "rw" if security_options(host_config, no_new_privileges=False).writable_cgroups else "ro"
     system = [
         Mount(destination="/proc", type="proc", source="proc", options=("nosuid", "noexec", "nodev")),
         Mount(
@@ -50,7 +52,7 @@ def _system_mounts(host_config: HostConfig, shm_source: str, taken: set[str]) ->
             destination="/sys/fs/cgroup",
             type="cgroup",
             source="cgroup",
-            options=(sys_access, "nosuid", "noexec", "nodev"),
+            options=(cgroup_access, "nosuid", "noexec", "nodev"),
         ),
         Mount(destination="/dev/mqueue", type="mqueue", source="mqueue", options=("nosuid", "noexec", "nodev")),
         *_shm(host_config, shm_source),

@@ -1,11 +1,13 @@
 """`--security-opt`: words into decisions (moby `daemon_unix.go` parseSecurityOpt)."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wherry.model.config import HostConfig
 from wherry.model.errors import InvalidParameter, Unsupported
 
 UNCONFINED = "unconfined"
+SELINUX = Path("/sys/fs/selinux/enforce")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,31 +15,40 @@ class SecurityOptions:
     """What `--security-opt` decided. `seccomp` is empty for the default, `unconfined`, or a profile's JSON text."""
 
     no_new_privileges: bool
+    writable_cgroups: bool
     seccomp: str = ""
     apparmor: str = ""
 
 
 def security_options(host_config: HostConfig, *, no_new_privileges: bool) -> SecurityOptions:
-    """Read the options over the daemon's default. Raises InvalidParameter in dockerd's words, Unsupported."""
-    found = {"no-new-privileges": no_new_privileges, "seccomp": "", "apparmor": ""}
+    """Read the options over the daemon's default. Raises InvalidParameter in dockerd's words, Unsupported.
+
+    A privileged container may write to its cgroups unless it is said that it must not.
+    """
+    found: dict[str, str | bool] = {
+        "no-new-privileges": no_new_privileges,
+        "writable-cgroups": host_config.privileged,
+        "seccomp": "",
+        "apparmor": "",
+    }
     for option in host_config.security_opt or ():
         name, value = _split(option)
         match name:
-            case "no-new-privileges":
+            case "no-new-privileges" | "writable-cgroups":
                 found[name] = _truth(value, option)
             case "seccomp" | "apparmor":
                 found[name] = value
             case "label":
-                if value != "disable":
+                # Without SELinux dockerd takes any label, too: there is nothing to be labelled.
+                if value != "disable" and SELINUX.exists():
                     raise Unsupported(f"security-opt label={value} is not supported yet")
-            case "writable-cgroups":
-                raise Unsupported("security-opt writable-cgroups is not supported yet")
             case _:
                 raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
     if host_config.privileged and not found["seccomp"]:
         found["seccomp"] = UNCONFINED
     return SecurityOptions(
         no_new_privileges=bool(found["no-new-privileges"]),
+        writable_cgroups=bool(found["writable-cgroups"]),
         seccomp=str(found["seccomp"]),
         apparmor=str(found["apparmor"]),
     )

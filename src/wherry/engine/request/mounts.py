@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from wherry.engine.wording import told
 from wherry.model.config import Config, HostConfig, MountRequest
-from wherry.model.errors import InvalidParameter, Unsupported
+from wherry.model.errors import InvalidParameter
 from wherry.model.ids import is_valid_name
 from wherry.model.volume import MountPoint
 
@@ -17,6 +17,15 @@ DEFAULT_PROPAGATION = "rprivate"
 _ACCESS = {"rw": True, "ro": False}
 _LABELS = ("z", "Z")
 _CONSISTENCY = ("consistent", "cached", "delegated", "default")
+
+# moby's `MergeTmpfsOptions` knows these flags of mount(8), and these options of tmpfs.
+_MOUNT_FLAGS = frozenset(
+    ("defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync", "remount",
+     "mand", "nomand", "atime", "noatime", "diratime", "nodiratime", "bind", "rbind", "unbindable", "runbindable",
+     "private", "rprivate", "shared", "rshared", "slave", "rslave", "relatime", "norelatime", "strictatime",
+     "nostrictatime")
+)  # fmt: skip
+_TMPFS_VALUES = frozenset(("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"))
 
 
 def requested_mounts(config: Config, host_config: HostConfig) -> tuple[MountPoint, ...]:
@@ -161,8 +170,8 @@ def _parse_mount(request: MountRequest) -> MountPoint:
             return _volume_mount(request, destination)
         case "tmpfs":
             return _tmpfs_mount(request, destination)
-        case "image" | "cluster" | "npipe":
-            raise Unsupported(f"mounts of type {request.type} are not supported yet")
+        case "image":
+            return _image_mount(request, destination)
         case _:
             raise InvalidParameter(f"invalid mount config for type {_quoted(request.type)}: mount type unknown")
 
@@ -172,6 +181,7 @@ def _refuse_options_of_others(request: MountRequest) -> None:
         "bind": ("BindOptions", request.bind_options),
         "volume": ("VolumeOptions", request.volume_options),
         "tmpfs": ("TmpfsOptions", request.tmpfs_options),
+        "image": ("ImageOptions", request.image_options),
     }
     for kind, (name, said) in options.items():
         if said is not None and kind != request.type:
@@ -209,6 +219,12 @@ def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
     options = request.volume_options
     if request.source:
         _check_volume_name(request.source)
+    subpath = options.subpath if options else ""
+    if subpath and not request.source:
+        raise InvalidParameter(
+            'invalid mount config for type "volume": must not set Subpath when using anonymous volumes'
+        )
+    _check_subpath(subpath, "volume", "volume")
     return MountPoint(
         kind="volume",
         name=request.source,
@@ -216,8 +232,32 @@ def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
         driver=options.driver_config.name if options and options.driver_config else "",
         mode="z",
         writable=not request.read_only,
-        subpath=options.subpath if options else "",
+        subpath=subpath,
         no_copy=bool(options and options.no_copy),
+    )
+
+
+def _check_subpath(subpath: str, kind: str, inside: str) -> None:
+    clean = posixpath.normpath(subpath) if subpath else "."
+    if subpath.startswith("/") or clean == ".." or clean.startswith("../"):
+        raise InvalidParameter(
+            f'invalid mount config for type "{kind}": subpath must be a relative path within the {inside}'
+        )
+
+
+def _image_mount(request: MountRequest, destination: str) -> MountPoint:
+    """Always read-only. Its image is looked for when the container is created."""
+    if not request.source:
+        raise InvalidParameter('invalid mount config for type "image": field Source must not be empty')
+    subpath = request.image_options.subpath if request.image_options else ""
+    _check_subpath(subpath, "image", "image")
+    return MountPoint(
+        kind="image",
+        name=request.source,
+        destination=destination,
+        writable=False,
+        propagation=DEFAULT_PROPAGATION,
+        subpath=subpath,
     )
 
 
@@ -237,9 +277,17 @@ def _tmpfs_mount(request: MountRequest, destination: str) -> MountPoint:
 def _tmpfs(host_config: HostConfig) -> Iterator[MountPoint]:
     for path, options in (host_config.tmpfs or {}).items():
         words = tuple(word for word in options.split(",") if word)
+        _check_tmpfs_options(words)
         yield MountPoint(
             kind="tmpfs", destination=clean_destination(path), writable="ro" not in words, tmpfs_options=words
         )
+
+
+def _check_tmpfs_options(words: tuple[str, ...]) -> None:
+    for word in words:
+        name, sign, _ = word.partition("=")
+        if name not in (_TMPFS_VALUES if sign else _MOUNT_FLAGS):
+            raise InvalidParameter(f'invalid tmpfs option "{name}"')
 
 
 def _quoted(text: str) -> str:

@@ -18,8 +18,4 @@ def refuse_unserved(host_config: HostConfig, networking: NetworkingConfig) -> No
 
 
 def _unserved(host_config: HostConfig) -> tuple[tuple[str, object], ...]:
-    return (
-        ("HostConfig.Cgroup", host_config.cgroup),
-        ("HostConfig.DeviceRequests", host_config.device_requests),
-        ("HostConfig.StorageOpt", host_config.storage_opt),
-    )
+    return (("HostConfig.Cgroup", host_config.cgroup),)
