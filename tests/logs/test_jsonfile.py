@@ -193,3 +193,34 @@ async def test_a_follower_stops_at_until(log):
 async def test_the_driver_none_cannot_be_read(log):
     with pytest.raises(Unsupported, match="configured logging driver does not support reading"):
         await anext(NoLog().read(str(log), LogQuery()))
+
+
+async def test_any_number_of_followers_takes_one_inotify_instance(tmp_path):
+    """A user may have 128 of them, and so many containers' logs are soon followed."""
+
+    async def follow(number, seen):
+        path = tmp_path / str(number) / "x-json.log"
+        path.parent.mkdir()
+        path.write_text(record(1))
+        ended = asyncio.Event()
+        async for batch in JsonFileLogs().read(str(path), LogQuery(follow=True), ended=ended.wait()):
+            seen.append(number)
+            if len(batch) and seen.count(number) == 1:
+                with path.open("a") as file:
+                    file.write(record(2))
+            else:
+                ended.set()
+
+    def instances():
+        return sum(
+            os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:inotify" for fd in os.listdir("/proc/self/fd")[:-1]
+        )
+
+    seen = []
+    tasks = [asyncio.ensure_future(follow(number, seen)) for number in range(200)]
+    while len(seen) < 200:
+        await asyncio.sleep(0.001)
+    assert instances() <= 1
+    await asyncio.gather(*tasks)
+    assert sorted(seen) == sorted([*range(200), *range(200)])
+    assert instances() == 0

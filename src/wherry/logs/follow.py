@@ -1,15 +1,14 @@
 """Following a log: inotify says when there is more, also in the file that comes after a rotation."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Generic, Protocol, TypeVar
 
 from wherry.linux import inotify
 from wherry.logs.files import OpenLog
+from wherry.logs.watching import Watch
 
-_MASK = inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_TO | inotify.IN_DELETE | inotify.IN_ONLYDIR
 _NS_PER_SECOND = 1_000_000_000
 
 
@@ -39,14 +38,7 @@ class Follower(Generic[File]):
         self._log = log
         self._until_ns = until_ns
         self._more = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._fd = inotify.open_inotify()
-        try:
-            inotify.add_watch(self._fd, log.directory, _MASK)
-        except OSError:
-            os.close(self._fd)
-            raise
-        self._loop.add_reader(self._fd, self._notice)
+        self._watch = Watch(log.directory, self._notice)
         self._ended = _own(ended) if ended is not None else None
 
     async def goes_on(self, files: list[File]) -> AsyncIterator[File]:
@@ -73,15 +65,13 @@ class Follower(Generic[File]):
 
     async def close(self) -> None:
         """Stop watching."""
-        self._loop.remove_reader(self._fd)
-        os.close(self._fd)
+        self._watch.close()
         if self._ended and not self._ended.done():
             self._ended.cancel()
             await asyncio.gather(self._ended, return_exceptions=True)
 
-    def _notice(self) -> None:
-        events = inotify.read_events(self._fd)
-        if any(self._log.concerns(event.name) or event.mask & inotify.IN_Q_OVERFLOW for event in events):
+    def _notice(self, event: inotify.Event) -> None:
+        if self._log.concerns(event.name) or event.mask & inotify.IN_Q_OVERFLOW:
             self._more.set()
 
     def _is_over(self) -> bool:

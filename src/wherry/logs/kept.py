@@ -111,6 +111,8 @@ class NoneDriver:
 
 def kept_attributes(subject: Subject) -> dict[str, str]:
     """What `logs --details` shows. Raises InvalidParameter."""
+    if not any(name in subject.options for name in ATTRIBUTE_OPTIONS):
+        return {}
     attributes = subject.extra_attributes()
     if tag := tag_of(subject, ""):
         attributes["tag"] = tag
