@@ -71,22 +71,6 @@ def test_an_exit_code_and_a_signal_are_told_apart():
         os.close(pidfd)
 
 
-def test_a_sibling_is_the_parent_s_child():
-    reading, writing = os.pipe()
-    outer, pidfd = process.clone3()
-    if outer == 0:
-        pid = process.clone_sibling()
-        if pid == 0:
-            os._exit(9)
-        os.write(writing, str(pid).encode())
-        os._exit(0)
-    process.wait(pidfd)
-    pid = int(os.read(reading, 16))
-    assert os.waitpid(pid, 0)[1] == 9 << 8
-    for fd in (reading, writing, pidfd):
-        os.close(fd)
-
-
 def test_a_living_child_is_not_waited_for_without_blocking():
     pid, pidfd = process.clone3()
     if pid == 0:

@@ -1,9 +1,9 @@
 """A further process in a running container.
 
 Two processes make it. The first is never in the container's pid namespace, so nobody inside can see it: it joins the
-cgroups and all namespaces, then gives up capabilities, ids and descriptors. The second is born by it inside, as the
-caller's own child, and has nothing left to do but to execute: what a hostile container can reach of it holds no more
-than the container has already (CVE-2016-9962, CVE-2019-5736).
+cgroups and all namespaces, then gives up capabilities, ids and descriptors. The second is the first one reborn inside
+(see `linux.rebirth`), as the caller's own child, and has nothing left to do but to execute: what a hostile container
+can reach of it holds no more than the container has already (CVE-2016-9962, CVE-2019-5736).
 """
 
 import gc
@@ -21,7 +21,7 @@ from wherry.libcontainer.errors import BirthError, InvalidSpec, at
 from wherry.libcontainer.init import fail
 from wherry.libcontainer.plan import Stdio
 from wherry.libcontainer.validate import validate_process
-from wherry.linux import credentials, namespaces, prctl, process, signals
+from wherry.linux import credentials, namespaces, prctl, process, rebirth, signals
 from wherry.linux import personality as kernel_personality
 from wherry.linux.capability import last_capability
 from wherry.oci.runtime import Process, Spec
@@ -150,22 +150,22 @@ def _go_in(visit: _Visit) -> NoReturn:
         os.umask(0)
         if visit.cgroup is not None:
             visit.cgroup.join_self()
+        ready = rebirth.Rebirth()
         _prepare(visit)
         root_fd, uid = os.open("/", os.O_PATH | os.O_CLOEXEC), visit.process.user.uid
         variables = program.environment(visit.process, lambda: identity.home_directory(root_fd, uid))
         _wire(visit, root_fd)
-        execution.close_all_but(visit.channel.fds, preserve_fds=visit.preserve_fds)
+        execution.close_all_but({*visit.channel.fds, *ready.fds}, preserve_fds=visit.preserve_fds)
         _set_limits(visit)
         execution.restrict(visit.process, visit.seccomp_program, visit.seccomp_flags, ids_are_mapped=visit.is_mapped)
         prctl.set_dumpable(on=False)
         path = program.find(visit.process.args[0], variables.get("PATH", ""))
-        pid = process.clone_sibling()
-        if pid == 0:
-            _execute(visit, path, variables)
-        visit.channel.send(channel.BORN, channel.pid_bytes(pid))
+        # From here on inside, as the caller's own child; the process before is dead.
+        visit.channel.send(channel.BORN, channel.pid_bytes(ready.go_on()))
+        _execute(visit, path, variables)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         fail(visit.channel, error)
-    os._exit(0)
+    os._exit(1)
 
 
 def _prepare(visit: _Visit) -> None:
@@ -207,17 +207,13 @@ def _wire(visit: _Visit, root_fd: int) -> None:
     execution.wire(Stdio(stdin=peer, stdout=peer, stderr=peer), preserve_fds=visit.preserve_fds)
 
 
-def _execute(visit: _Visit, path: str, variables: dict[str, str]) -> NoReturn:
-    """The second process: its own session, the filter, the program."""
-    try:
-        os.setsid()
-        if visit.process.terminal:
-            execution.take_terminal()
-        if visit.process.no_new_privileges:
-            execution.filter_calls(visit.seccomp_program, visit.seccomp_flags)
-        visit.channel.send(channel.EXECUTING)
-        signals.reset()
-        program.execute(path, visit.process, variables)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        fail(visit.channel, error)
-    os._exit(1)
+def _execute(visit: _Visit, path: str, variables: dict[str, str]) -> None:
+    """The second process: its own session, the filter, the program. Raises BirthError, OSError."""
+    os.setsid()
+    if visit.process.terminal:
+        execution.take_terminal()
+    if visit.process.no_new_privileges:
+        execution.filter_calls(visit.seccomp_program, visit.seccomp_flags)
+    visit.channel.send(channel.EXECUTING)
+    signals.reset()
+    program.execute(path, visit.process, variables)

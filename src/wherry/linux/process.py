@@ -57,9 +57,6 @@ class Exit(NamedTuple):
 
 
 _clone3 = declare_syscall(435, ctypes.POINTER(CloneArgs), ctypes.c_size_t, locked=True)
-# The order of the other arguments differs between machines; all are 0.
-_zeros = (ctypes.c_ulong,) * 4
-_clone = declare_syscall(machine_number(x86_64=56, aarch64=220), ctypes.c_ulong, *_zeros, locked=True)
 _pidfd_send_signal = declare_syscall(424, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint)
 _close_range = declare_syscall(436, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _ioctl = declare_syscall(machine_number(x86_64=16, aarch64=29), ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
@@ -83,14 +80,6 @@ def clone3(flags: int = 0, *, cgroup_fd: int | None = None, sibling: bool = Fals
         arguments.exit_signal = 0
     pid = checked(_clone3(ctypes.byref(arguments), ctypes.sizeof(arguments)), "clone3", hex(flags))
     return pid, pidfd.value if pid else -1
-
-
-def clone_sibling() -> int:
-    """clone(2) with CLONE_PARENT: 0 in the child, whose parent is the caller's own, else its pid.
-
-    For callers whose system call filter refuses clone3(2), as Docker's does. As for `clone3`. Raises OSError.
-    """
-    return checked(_clone(CLONE_PARENT, 0, 0, 0, 0), "clone")
 
 
 def pidfd_open(pid: int) -> int:
