@@ -69,9 +69,10 @@ async def test_the_next_start_is_by_one_that_waited(driver, boxes):
 
 
 async def test_when_nothing_follows_they_are_gone(driver, boxes, monkeypatch):
-    monkeypatch.setattr(spares, "IDLE_SECONDS", 0.1)
     await run(driver, boxes)
-    await until(lambda: driver._monitors.spares._waiting)
+    await full(driver)
+    monkeypatch.setattr(spares, "IDLE_SECONDS", 0.05)
+    driver._monitors.spares.expect_more()
     await until(lambda: not driver._monitors.spares._waiting)
     await until(lambda: not waiting() and not waiting(midwife.NAME))
 

@@ -27,11 +27,11 @@ _TRIES = 10
 class Order(Struct):
     """What is to be made, its descriptors, and what its monitor is to have: sessions with their sockets, then others.
 
-    The descriptors stay the caller's.
+    The descriptors stay the caller's, but for `birth_fds`: those that were sent are closed and taken off the list.
     """
 
     deliver: messages.Deliver
-    birth_fds: tuple[int, ...]
+    birth_fds: list[int]
     sessions: tuple[messages.SessionPlan, ...]
     fds: tuple[int, ...]
 
@@ -80,6 +80,9 @@ class Monitors:
                 with spare.midwife:
                     # First, as everything waits for it. Should we die before the next line, the spare ends it.
                     wire.send(spare.midwife, messages.write(order.deliver), (process.directory, *order.birth_fds))
+                # Now: closed after the container has ended they would be the last ones, which end its mounts.
+                wire.close_all(order.birth_fds)
+                order.birth_fds.clear()
                 await process.order(start, (process.directory, *log_directory, *order.fds))
             except ConnectionError:
                 raise Unavailable(f"the monitor of container {process.id} was killed at its birth") from None

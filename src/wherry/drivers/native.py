@@ -76,7 +76,7 @@ class NativeDriver:
             process.mounts_linger = birth.mounts_linger
             process.cgroups_path = birth.spec.linux.cgroups_path if birth.spec.linux else ""
             self._processes[birth.id] = process
-            await self._bear(process, plan, birth, tuple(given))
+            await self._bear(process, plan, birth, given)
         except BaseException as error:
             # A monitor that refuses has cleaned up; one that was killed has perhaps left its container.
             await self._undo(birth.id, is_orphaned=not isinstance(error, StartFailed))
@@ -168,7 +168,7 @@ class NativeDriver:
         rundir.begin_birth(directory)
         return directory
 
-    async def _bear(self, process: NativeProcess, plan: messages.Plan, birth: Birth, given: tuple[int, ...]) -> None:
+    async def _bear(self, process: NativeProcess, plan: messages.Plan, birth: Birth, given: list[int]) -> None:
         destinations = tuple(each.destination for each in birth.mounts)
         deliver = messages.Deliver(plan=plan, mounts=destinations, netns=birth.netns_fd is not None)
         sessions = tuple(plan_of(each) for each in birth.sessions)

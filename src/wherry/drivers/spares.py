@@ -82,8 +82,10 @@ class Spares:
         self._timers = [loop.call_later(_REFILL_SECONDS, self._fill), loop.call_later(IDLE_SECONDS, self.drain)]
 
     def drain(self) -> None:
-        """Let all go."""
+        """Let all go, also those that are just being made."""
         self._forget_timers()
+        if self._filling:
+            self._filling.cancel()
         for spare in list(self._waiting):
             self._lose(spare)
 
