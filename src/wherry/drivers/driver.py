@@ -109,6 +109,7 @@ class Session:
 
     `framed` multiplexes stdout and stderr by 8-byte headers (API `/attach`); a terminal's bytes are raw.
     `detach_keys` are the bytes that end the session without ending the process; empty for none.
+    With a `key` the client gets nothing from the process before `Process.release` of that key, and loses nothing.
     """
 
     socket: socket.socket
@@ -117,6 +118,7 @@ class Session:
     stderr: bool = False
     framed: bool = True
     detach_keys: bytes = b""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +224,14 @@ class Process(Protocol):
     async def wait(self) -> ExitStatus:
         """Wait for the end; all its output is logged, and on its way to every session, when this returns."""
 
-    async def attach(self, session: Session) -> None:
-        """Hand a client's socket over; returns when the monitor has it. The session ends by itself."""
+    async def attach(self, session: Session) -> int:
+        """Hand a client's socket over; returns when the monitor has it. The session ends by itself.
+
+        For a session with a key the time, in ns since the epoch, up to which the log has what the client does not get.
+        """
+
+    async def release(self, key: str) -> None:
+        """Let the client of that key have what came meanwhile; also after the end."""
 
     async def signal(self, number: int) -> None:
         """Send a signal to the first process; SIGKILL ends the whole container, frozen or not."""

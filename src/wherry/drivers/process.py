@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 
 from wherry.drivers import resources
@@ -14,6 +15,7 @@ from wherry.model.errors import Conflict, EngineError, Unavailable
 from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
+    Attached,
     ClearLog,
     Exec,
     ExecExited,
@@ -26,6 +28,7 @@ from wherry.monitor.messages import (
     ListPids,
     Pids,
     Refused,
+    Release,
     Resize,
     Running,
     SessionPlan,
@@ -52,6 +55,7 @@ def plan_of(session: Session) -> SessionPlan:
         stderr=session.stderr,
         framed=session.framed,
         detach_keys=session.detach_keys,
+        key=session.key,
     )
 
 
@@ -124,6 +128,8 @@ class NativeProcess:
         self._pid = 0
         self._started_ns = 0
         self._execs: dict[str, NativeExec] = {}
+        self._held_keys: set[str] = set()
+        self._is_to_close = False
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[ExitStatus] = loop.create_future()
         self._first_word: asyncio.Future[FromMonitor] = loop.create_future()
@@ -149,11 +155,34 @@ class NativeProcess:
         """Wait for the end; all its output is logged and on its way to its sessions when this returns."""
         return await asyncio.shield(self._ended)
 
-    async def attach(self, session: Session) -> None:
-        """Hand a client's socket over. Raises ProcessGone."""
+    async def attach(self, session: Session) -> int:
+        """Hand a client's socket over; with a key, the last stamp of what it does not get. Raises ProcessGone."""
         plan = plan_of(session)
-        with session.socket:
-            await self.ask(lambda serial: Attach(serial=serial, session=plan), (session.socket.fileno(),))
+        if plan.key:
+            self._held_keys.add(plan.key)
+        try:
+            with session.socket:
+                answer = await self.ask(lambda serial: Attach(serial=serial, session=plan), (session.socket.fileno(),))
+        except BaseException:
+            self._held_keys.discard(plan.key)
+            raise
+        if isinstance(answer, Attached):
+            return answer.logged_ns
+        # A monitor from before there were keys sends at once.
+        self._held_keys.discard(plan.key)
+        return time.time_ns()
+
+    async def release(self, key: str) -> None:
+        """Let a client have what came since it was attached; also when the container has ended meanwhile."""
+        try:
+            if self._channel is not None:
+                await self._channel.ask(lambda serial: Release(serial=serial, key=key))
+        except wire.ConnectionLost:
+            pass  # and with its monitor went the client
+        finally:
+            self._held_keys.discard(key)
+            if self._is_to_close and not self._held_keys:
+                self._close_channel()
 
     async def signal(self, number: int) -> None:
         """Send a signal to the first process. Raises ProcessGone."""
@@ -305,14 +334,19 @@ class NativeProcess:
         """Let go of everything; the container stays."""
         self._replace = _ignore
         self._memory.remove(self._memory_watched)
-        if self._channel:
-            self._channel.close()
+        self._is_to_close = True
+        if not self._held_keys:  # else with the last of them: without us its monitor would send the client away
+            self._close_channel()
         mounts = self.hand_over_mounts()
         if mounts >= 0:
             os.close(mounts)
         if self.directory >= 0:
             os.close(self.directory)
             self.directory = -1
+
+    def _close_channel(self) -> None:
+        if self._channel:
+            self._channel.close()
 
     def hand_over_mounts(self) -> int:
         """The descriptor that keeps its mounts, -1 for none; closing it may take a while."""

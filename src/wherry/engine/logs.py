@@ -17,34 +17,38 @@ from wherry.model.errors import InvalidParameter, Unsupported
 class LogStream:
     """A container's log, to be iterated once."""
 
-    def __init__(self, engine: Engine, container: Container, query: LogQuery) -> None:
+    def __init__(self, engine: Engine, container: Container, query: LogQuery, *, framed: bool) -> None:
         """Over a log that can be read."""
         self.tty = container.config.tty
+        self._framed = framed
         self._engine = engine
         self._container = container
         self._query = query
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Pieces of the answer; framed unless the container has a terminal."""
+        """Pieces of the answer."""
         container = self._container
         path = str(log_path(self._engine, container))
         end = asyncio.ensure_future(ended(self._engine, container.id)) if self._query.follow else None
         try:
             async for batch in log_reader(container).read(path, self._query, ended=end):
-                yield frames(batch, self._query, framed=not self.tty)
+                yield frames(batch, self._query, framed=self._framed)
         finally:
             if end is not None:
                 end.cancel()
 
 
-def prepare(engine: Engine, name: str, query: LogQuery) -> LogStream:
-    """Understand the request before its answer begins. Raises NotFound, InvalidParameter, Unsupported."""
+def prepare(engine: Engine, name: str, query: LogQuery, *, framed: bool | None = None) -> LogStream:
+    """Understand the request before its answer begins. Framed, unless said otherwise or the container has a terminal.
+
+    Raises NotFound, InvalidParameter, Unsupported.
+    """
     if not (query.stdout or query.stderr):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = find(engine, name)
     if log_reader(container).name == "none":
         raise Unsupported("configured logging driver does not support reading")
-    return LogStream(engine, container, query)
+    return LogStream(engine, container, query, framed=not container.config.tty if framed is None else framed)
 
 
 async def clear(engine: Engine, name: str) -> None:

@@ -21,11 +21,12 @@ Serve = Callable[[ToMonitor, list[int]], Answer]
 class Connections:
     """Receives requests, sends the answers of `serve`, and tells everybody what happens."""
 
-    def __init__(self, loop: Loop, listener: socket.socket, serve: Serve) -> None:
-        """Listen."""
+    def __init__(self, loop: Loop, listener: socket.socket, serve: Serve, *, on_lost: Callable[[], None]) -> None:
+        """Listen. `on_lost` hears that a daemon is gone."""
         self._loop = loop
         self._listener = listener
         self._serve = serve
+        self._on_lost = on_lost
         self._open: dict[int, tuple[socket.socket, wire.Receiver]] = {}
         loop.watch(listener.fileno(), READ, self._accept)
 
@@ -94,3 +95,4 @@ class Connections:
         self._loop.forget(fd)
         receiver.close()
         connection.close()
+        self._on_lost()

@@ -43,6 +43,7 @@ class Execs:
         *,
         deposits: Deposits,
         seats: Seats,
+        open_spill: Callable[[], int],
         on_exit: Callable[[str, ExitRecord], None],
         on_idle: Callable[[], None],
     ) -> None:
@@ -51,6 +52,7 @@ class Execs:
         self._plan = plan
         self._deposits = deposits
         self._seats = seats
+        self._open_spill = open_spill
         self._on_exit = on_exit
         self._on_idle = on_idle
         self._alive: dict[int, Running] = {}
@@ -111,9 +113,9 @@ class Execs:
             on_end=lambda code, finished_ns: self._end(kept.pid, code, finished_ns),
         )
 
-    def resize(self, exec_id: str, *, height: int, width: int) -> None:
-        """Set the size of an exec's terminal. Raises ProcessLookupError, OSError."""
-        self._find(exec_id).streams.resize(height=height, width=width)
+    def streams_of(self, exec_id: str) -> Streams:
+        """Those of one that lives. Raises ProcessLookupError."""
+        return self._find(exec_id).streams
 
     def signal(self, exec_id: str, number: int) -> None:
         """Send a signal to an exec's process, which nobody has reaped yet. Raises ProcessLookupError."""
@@ -134,6 +136,7 @@ class Execs:
             self._loop,
             ends,
             seats=self._seats.row(exec_id),
+            open_spill=self._open_spill,
             stdin_once=True,
             # The keeper's copy would keep the process from seeing the end of its input.
             on_stdin_closed=lambda: self._deposit(running),

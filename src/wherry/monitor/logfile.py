@@ -127,11 +127,16 @@ class LogFile:
             self._squeeze()
         return True
 
+    def open_spill(self) -> int:
+        """A file without a name in the same directory, and so on the same disk. Raises OSError."""
+        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._directory)
+
     def close(self) -> None:
         """Close the file and its directory."""
         if self._fd >= 0:
             os.close(self._fd)
         os.close(self._directory)
+        self._directory = -1
 
     def _open(self) -> None:
         self._fd = os.open(self._names.current, _FLAGS, _MODE, dir_fd=self._directory)

@@ -50,6 +50,26 @@ class LogWriter:
             self._log(journal, Pending(stream, data, 0, None))
         return data
 
+    def draw_line(self) -> tuple[int, tuple[bytes, bytes]]:
+        """Where the log ends now: what is in it bears stamps up to this one, all that comes later ones.
+
+        Beside it the unfinished lines of stdout and stderr, of which the log may have first parts, but not these.
+        """
+        line_ns = self._last_ns = self._stamp()
+        if not os.fstat(self._journal_fd).st_size:
+            return line_ns, (b"", b"")
+        journal = self._mapped()
+        rests = journal.rest(0), journal.rest(1)
+        for stream, rest in enumerate(rests):
+            if rest.time_ns:  # its next parts were to bear the stamp of its first, which is on this side
+                self._last_ns = self._stamp()
+                journal.finish(0, stream, Rest(rest.text, self._last_ns))
+        return line_ns, (rests[0].text, rests[1].text)
+
+    def open_spill(self) -> int:
+        """A file without a name beside the log, for what a client does not take. Raises OSError."""
+        return self._file.open_spill()
+
     def end(self, stream: int) -> None:
         """A stream has ended: log its unfinished line."""
         if not os.fstat(self._journal_fd).st_size:

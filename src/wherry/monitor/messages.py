@@ -17,13 +17,17 @@ class _Message(Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
 
 
 class SessionPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A client's connection: which streams, whether multiplexed, the keys that detach. Its socket is a descriptor."""
+    """A client's connection: which streams, whether multiplexed, the keys that detach. Its socket is a descriptor.
+
+    With a `key` nothing is sent before a Release of that key: somebody else still speaks to the client.
+    """
 
     stdin: bool = False
     stdout: bool = False
     stderr: bool = False
     framed: bool = True
     detach_keys: bytes = b""
+    key: str = ""
 
 
 class LogPlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,10 +191,17 @@ class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
 
 
 class Attach(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """A client for the container's streams. Descriptor: its socket."""
+    """A client for the container's streams. Descriptor: its socket. Answered by Attached when its session has a key."""
 
     serial: int
     session: SessionPlan
+
+
+class Release(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The client with that key may have what came since it was attached. Never asked of who did not say Attached."""
+
+    serial: int
+    key: str
 
 
 class Exec(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -267,6 +278,13 @@ class Executing(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=Tru
     pid: int
 
 
+class Attached(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """The client is there: it gets all that is not yet in the log, and what is logged bears stamps up to this one."""
+
+    serial: int
+    logged_ns: int
+
+
 class Pids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The container's processes."""
 
@@ -301,8 +319,8 @@ class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 
 ToNursery = Spare | TakeOver
 FromNursery = Forked | Refused
-ToMonitor = Hello | Attach | Exec | Resize | Signal | Freeze | Thaw | ListPids | ClearLog
-FromMonitor = Running | Executing | Pids | Done | Refused | ExecExited | Exited | Trouble
+ToMonitor = Hello | Attach | Release | Exec | Resize | Signal | Freeze | Thaw | ListPids | ClearLog
+FromMonitor = Running | Executing | Attached | Pids | Done | Refused | ExecExited | Exited | Trouble
 
 read_to_nursery = msgspec.json.Decoder(ToNursery).decode
 read_from_nursery = msgspec.json.Decoder(FromNursery).decode

@@ -25,6 +25,7 @@ from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
 from wherry.monitor.messages import (
     Attach,
+    Attached,
     Charge,
     ClearLog,
     Done,
@@ -40,6 +41,7 @@ from wherry.monitor.messages import (
     Pids,
     Plan,
     Refused,
+    Release,
     Resize,
     Running,
     SessionPlan,
@@ -68,7 +70,7 @@ class Monitor:
         self._charge = charge
         self._held = held
         self._loop = Loop(on_quiet=self._rest)
-        self._connections = Connections(self._loop, listener, self._serve)
+        self._connections = Connections(self._loop, listener, self._serve, on_lost=self._drop_held)
         self._deposits = Deposits(self._loop, line, charge.id)
         self._seats = Seats(directory, self._deposits)
         self._execs = Execs(
@@ -76,6 +78,7 @@ class Monitor:
             lambda: _plan(directory),
             deposits=self._deposits,
             seats=self._seats,
+            open_spill=self._open_spill,
             on_exit=self._exec_ended,
             on_idle=self._stop_when_idle,
         )
@@ -90,6 +93,7 @@ class Monitor:
             self._loop,
             container.ends,
             seats=self._seats.row(),
+            open_spill=self._open_spill,
             log=log,
             stdin_once=self._charge.stdin_once,
             on_stdin_closed=self._deposit,
@@ -213,6 +217,14 @@ class Monitor:
             self.trouble(error)
         return oom_killed
 
+    def _open_spill(self) -> int:
+        if self._log is None:
+            raise FileNotFoundError("there is no log, and so no directory for what a client does not take")
+        return self._log.open_spill()
+
+    def _drop_held(self) -> None:
+        self._streams.drop_held()
+
     def _stop_when_idle(self) -> None:
         if self._ended and not self._streams.has_clients and not self._execs.has_clients:
             self._loop.stop()
@@ -224,7 +236,7 @@ class Monitor:
         """Do what a daemon asks. Descriptors are ours, also when it fails."""
         clients = [socket.socket(fileno=fd) for fd in fds]
         try:
-            if self._ended:
+            if self._ended and not isinstance(request, Release):
                 raise ProcessLookupError
             return self._do(request, clients)
         except (OSError, ValueError) as error:
@@ -245,14 +257,17 @@ class Monitor:
             case Hello():
                 return self._greet(request, clients)
             case Attach():
-                self._streams.attach(clients[0], request.session)
+                logged_ns = self._streams.attach(clients[0], request.session)
+                if request.session.key:
+                    return Attached(serial=request.serial, logged_ns=logged_ns), ()
+            case Release():
+                self._streams.release(request.key)
             case Exec():
                 pid = self._execs.start(container, request, clients[0] if clients else None)
                 return Executing(serial=request.serial, pid=pid), ()
-            case Resize(exec_id=""):
-                self._streams.resize(height=request.height, width=request.width)
             case Resize():
-                self._execs.resize(request.exec_id, height=request.height, width=request.width)
+                streams = self._execs.streams_of(request.exec_id) if request.exec_id else self._streams
+                streams.resize(height=request.height, width=request.width)
             case Signal():
                 self._signal(request)
             case ListPids():

@@ -3,7 +3,8 @@
 Each session has a number, under which the keeper holds its socket, and a byte of the file `sessions` in the runtime
 directory, which says whether the monitor has bytes of it in hand: taken from one side and not yet given to the other.
 Such bytes die with the monitor. A session that had none goes on under the next monitor; one that had some ends, as
-nobody should take what has a gap for the whole; only a terminal's goes on, for there people see what they lack.
+nobody should take what has a gap for the whole; only a terminal's goes on, for there people see what they lack. One
+that was held back ends as well: the next monitor could not tell when it may speak.
 """
 
 import mmap
@@ -15,6 +16,7 @@ from wherry.monitor.deposits import Deposits
 from wherry.monitor.messages import Kept, SessionPlan, write
 
 SEATS_MAX = 4096
+_HELD = 2
 
 
 class Seat:
@@ -55,16 +57,16 @@ class Seats:
             self._free.append(self._used)
             self._used += 1
         number = self._free.pop()
-        page[number] = 0
+        page[number] = _HELD if plan.key else 0
         return self._sit(page, number, connection, plan, exec_id)
 
     def take_again(self, kept: Kept, connection: socket.socket) -> Seat | None:
         """The seat of a client whose monitor was killed. Raises ConnectionResetError when it cannot go on."""
         page, session, number = self._mapped(), kept.session, kept.seat
         assert session is not None
-        if page is None or (session.framed and page[number]):
+        if page is None or page[number] == _HELD or (session.framed and page[number]):
             self.give_up(kept)
-            raise ConnectionResetError("its monitor was killed with bytes of it in hand")
+            raise ConnectionResetError("its monitor was killed with bytes of it in hand, or before it might speak")
         self._free += range(self._used, number)
         self._free = [free for free in self._free if free != number]
         self._used = max(self._used, number + 1)

@@ -1,7 +1,7 @@
 """A process's streams: its output goes to the log and to every client, its input comes from clients.
 
-A client that does not take its output stops the container's, once a bounded queue is full: nothing is lost and
-nothing grows, as with dockerd. A client that is gone stops nobody.
+A client that does not take its output stops the container's, once a bounded queue and a bounded file are full: nothing
+is lost and nothing grows. A client that is gone stops nobody.
 """
 
 import contextlib
@@ -9,6 +9,8 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+
+import msgspec
 
 from wherry.linux import terminal
 from wherry.monitor.client import Client
@@ -43,12 +45,13 @@ class Ends:
 class Streams:
     """Moves the bytes of one process. `on_stdin_closed` and `on_idle` (no client is left) are for the owner."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one thing that the owner decides
         self,
         loop: Loop,
         ends: Ends,
         *,
         seats: Row,
+        open_spill: Callable[[], int],
         log: LogWriter | None = None,
         stdin_once: bool = False,
         on_stdin_closed: Callable[[], None] | None = None,
@@ -58,6 +61,7 @@ class Streams:
         self._loop = loop
         self.ends = ends
         self._seats = seats
+        self._open_spill = open_spill
         self._log = log
         self._stdin_once = stdin_once
         self._on_stdin_closed = on_stdin_closed
@@ -74,12 +78,32 @@ class Streams:
         """Whether anybody is still to get something."""
         return bool(self._clients)
 
-    def attach(self, connection: socket.socket, plan: SessionPlan) -> None:
-        """Let a client in; its socket is closed with its session. One that is there already is not doubled."""
+    def attach(self, connection: socket.socket, plan: SessionPlan) -> int:
+        """Let a client in; its socket is closed with its session. One that is there already is not doubled.
+
+        One that is to be held begins with what the log has not got yet; the last stamp in that, 0 without a log.
+        """
         if any(client.is_at(connection) for client in self._clients):
             connection.close()  # asked of a monitor that was killed before it could answer, and inherited from it
-            return
-        self._let_in(connection, plan, self._seats.take(connection, plan))
+            return 0
+        client = self._let_in(connection, plan, self._seats.take(connection, plan))
+        if not client.is_held or not self._log:
+            return 0
+        line_ns, rests = self._log.draw_line()
+        for stream, rest in enumerate(rests):
+            if rest:
+                client.send(stream, rest)
+        return line_ns
+
+    def release(self, key: str) -> None:
+        """Let a client that was held have what came meanwhile. One that is gone is fine."""
+        for client in [client for client in self._clients if client.key == key]:
+            client.release()
+
+    def drop_held(self) -> None:
+        """Send those away whom nobody will release any more."""
+        for client in [client for client in self._clients if client.is_held]:
+            client.close()
 
     def attach_again(self, connection: socket.socket, kept: Kept) -> None:
         """Let a client in whose monitor was killed, or send it away when what it was sent has a gap."""
@@ -89,7 +113,7 @@ class Streams:
         except ConnectionResetError:
             self._send_away(connection, kept.session)
         else:
-            self._let_in(connection, kept.session, seat)
+            self._let_in(connection, msgspec.structs.replace(kept.session, key=""), seat)
 
     def send(self, stream: int, data: bytes) -> None:
         """Send output to every client."""
@@ -97,15 +121,22 @@ class Streams:
             client.send(stream, data)
         self._balance()
 
-    def _let_in(self, connection: socket.socket, plan: SessionPlan, seat: Seat | None) -> None:
+    def _let_in(self, connection: socket.socket, plan: SessionPlan, seat: Seat | None) -> Client:
         client = Client(
-            self._loop, connection, plan, seat=seat, on_input=self._take_input, on_change=self._client_changed
+            self._loop,
+            connection,
+            plan,
+            seat=seat,
+            open_spill=self._open_spill,
+            on_input=self._take_input,
+            on_change=self._client_changed,
         )
         self._clients.append(client)
         if self._input:
             client.hold(on=True)
         if self._finished:
             client.end()
+        return client
 
     def _send_away(self, connection: socket.socket, plan: SessionPlan) -> None:
         """As one that has vanished: what waits for the end of its input is told."""

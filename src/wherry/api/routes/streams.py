@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import WSMsgType
@@ -13,9 +15,10 @@ from wherry.api.detachkeys import detach_key_bytes
 from wherry.api.hijack import MULTIPLEXED, RAW, hijack
 from wherry.api.routing import Call, RouteTable
 from wherry.drivers.driver import Session
-from wherry.engine.attach import attach
+from wherry.engine.attach import attach, attach_after_log
 from wherry.engine.attach import prepare as prepare_attach
 from wherry.engine.containers import find
+from wherry.engine.logs import LogStream
 from wherry.engine.logs import clear as clear_logs
 from wherry.engine.logs import prepare as prepare_logs
 from wherry.logs.driver import LogQuery
@@ -23,6 +26,8 @@ from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 
 CHUNK_BYTES = 64 * 1024
+# Gives the client bytes. Raises OSError when it has gone.
+Say = Callable[[bytes], Awaitable[None]]
 
 routes = RouteTable()
 
@@ -47,10 +52,13 @@ async def attach_by_websocket(call: Call) -> StreamResponse:
     messages = await _shake_hands(call)
     near, far = socket.socketpair()
     near.setblocking(False)
+    say = partial(messages.send_frame, opcode=WSMsgType.BINARY if call.version >= (1, 28) else WSMsgType.TEXT)
     with near, following(call.request):
         session = _session(call, container, far, keys, framed=False)
-        await attach(call.engine, container.id, session)
-        await _bridge(messages, near)
+        if call.version < (1, 42):  # which streams could not be said before
+            session = replace(session, stdin=container.config.open_stdin, stdout=True, stderr=True)
+        await _serve(call, container, session, say)
+        await _bridge(messages, near, say)
     return messages
 
 
@@ -88,25 +96,46 @@ async def clear_logs_of_one(call: Call) -> StreamResponse:
 
 
 async def _hand_over(call: Call, container: Container, keys: bytes, client: socket.socket) -> None:
-    if call.form.flag("logs"):
-        await _replay(call, container, client)
-    if not call.form.flag("stream"):
-        client.close()
-        return
     session = _session(call, container, client, keys, framed=not container.config.tty)
-    await attach(call.engine, container.id, session)
+    # The engine closes its own when the session ends, or fails; what was logged goes out by this one.
+    with client.dup() as spare:
+        await _serve(call, container, session, partial(_send_all, spare))
 
 
-async def _replay(call: Call, container: Container, client: socket.socket) -> None:
-    """What was logged so far. What is written between this and the attach itself may be missing, as with dockerd."""
-    query = LogQuery(stdout=call.form.flag("stdout"), stderr=call.form.flag("stderr"))
-    loop = asyncio.get_running_loop()
+async def _serve(call: Call, container: Container, session: Session, say: Say) -> None:
+    """What was logged, when it was asked for, and then the stream, when that was asked for. Raises Unsupported."""
+    logs = call.form.flag("logs") and (session.stdout or session.stderr)
+    stream = call.form.flag("stream")
     try:
-        async for chunk in prepare_logs(call.engine, container.id, query):
-            await loop.sock_sendall(client, chunk)
-    except BaseException:
-        client.close()
-        raise
+        if logs:
+            _log(call, container, session, 0)  # whether it can be read is to be said before anything else
+        if logs and stream:
+            replay = partial(_replay, call, container, session, say)
+            await attach_after_log(call.engine, container.id, session, replay)
+        elif stream:
+            await attach(call.engine, container.id, session)
+        elif logs:
+            await _replay(call, container, session, say, 0)
+    finally:
+        if not stream:
+            session.socket.close()
+
+
+def _log(call: Call, container: Container, session: Session, until_ns: int) -> LogStream:
+    query = LogQuery(stdout=session.stdout, stderr=session.stderr, until_ns=until_ns)
+    return prepare_logs(call.engine, container.id, query, framed=session.framed)
+
+
+async def _replay(call: Call, container: Container, session: Session, say: Say, until_ns: int) -> None:
+    try:
+        async for chunk in _log(call, container, session, until_ns):
+            await say(chunk)
+    except OSError:
+        return  # the client has gone
+
+
+async def _send_all(client: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(client, data)
 
 
 def _session(call: Call, container: Container, client: socket.socket, keys: bytes, *, framed: bool) -> Session:
@@ -148,18 +177,18 @@ async def _shake_hands(call: Call) -> WebSocketResponse:
         await messages.prepare(call.request)
     except (HTTPBadRequest, ValueError):
         version = call.request.headers.get("Sec-WebSocket-Version", "")
-        words = "challenge/response error" if version == "13" else "missing or bad WebSocket Version"
+        words = "mismatch challenge/response" if version == "13" else "missing or bad WebSocket Version"
         raise InvalidParameter(words) from None
     return messages
 
 
-async def _bridge(messages: WebSocketResponse, near: socket.socket) -> None:
+async def _bridge(messages: WebSocketResponse, near: socket.socket, say: Say) -> None:
     """Move bytes until the process ends; a client that goes away ends the session only."""
     inward = asyncio.ensure_future(_from_client(messages, near))
     try:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(near, CHUNK_BYTES):
-            await messages.send_bytes(data)
+            await say(data)
         await messages.close()
     finally:
         inward.cancel()
