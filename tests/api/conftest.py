@@ -2,11 +2,14 @@
 
 import asyncio
 import http.client
+import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -91,6 +94,13 @@ def serve(tmp_path, routes):
     return serve
 
 
+def read_to_the_end(client):
+    answer = []
+    while piece := client.recv(65536):
+        answer.append(piece)
+    return b"".join(answer)
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=30)
@@ -115,6 +125,45 @@ class Api:
         data = answer.read()
         connection.close()
         return answer.status, data, answer.headers
+
+    def told(self, method, target, body=None):
+        """The decoded answer, which has to be a good one."""
+        status, data, _ = self.ask(method, target, None if body is None else json.dumps(body).encode())
+        assert status < 300, data
+        return json.loads(data) if data else None
+
+    def load_busybox(self):
+        """An image `busybox` of little more than a shell."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
+            tar.add(shutil.which("busybox"), "bin/busybox")
+            for applet in ("sh", "cat", "sha256sum", "sleep", "head", "tr", "yes", "true", "stty", "mkfifo"):
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+        assert self.ask("POST", "/images/create?fromSrc=-&repo=busybox", archive.getvalue())[0] == 200
+
+    def open_stream(self, target, body=b"", *, upgrade=True, method="POST", extra=()):
+        """A connection that was asked for a raw stream, and what its answer begins with."""
+        head = [f"{method} {target} HTTP/1.1", "Host: x", "Content-Type: application/json"]
+        head += [f"Content-Length: {len(body)}", *extra]
+        head += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect(str(self.path))
+        client.sendall("\r\n".join([*head, "", ""]).encode() + body)
+        answered = b""
+        while not answered.endswith(b"\r\n\r\n"):
+            byte = client.recv(1)
+            assert byte, answered
+            answered += byte
+        return client, answered
+
+    def talk(self, target, body=b"", *, upgrade=True):
+        """Ask for a raw stream and read it to its end: its head and itself."""
+        client, head = self.open_stream(target, body, upgrade=upgrade)
+        with client:
+            return head, read_to_the_end(client)
 
     def words(self, method, target, body=None):
         status, data, _ = self.ask(method, target, body)
@@ -152,6 +201,23 @@ def running_daemon(tmp_path_factory):
             yield api
 
     return running_daemon
+
+
+@pytest.fixture
+def container(api):
+    """Start a container of the module's `api`; it goes when the test ends."""
+    made = []
+
+    def container(*command, start=True, **config):
+        body = {"Image": "busybox", "Cmd": command, "HostConfig": {"NetworkMode": "none"}, **config}
+        made.append(api.told("POST", "/containers/create", body)["Id"])
+        if start:
+            assert api.ask("POST", f"/containers/{made[-1]}/start")[0] == 204
+        return made[-1]
+
+    yield container
+    for each in made:
+        assert api.ask("DELETE", f"/containers/{each}?force=1")[0] in {204, 404}
 
 
 @pytest.fixture(scope="module")

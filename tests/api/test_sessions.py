@@ -3,12 +3,9 @@
 import asyncio
 import calendar
 import hashlib
-import io
 import json
 import shutil
-import socket
 import subprocess
-import tarfile
 import time
 from urllib.parse import quote
 
@@ -28,57 +25,18 @@ def api(running_daemon, certificates):
     tls = ("--tlsverify", "--tlscacert", "ca.pem", "--tlscert", "server.pem", "--tlskey", "server-key.pem")
     files = [str(certificates / word) if word.endswith(".pem") else word for word in tls]
     with running_daemon("-H", "tcp://127.0.0.1:2376", *files) as api:
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
-            tar.add(BUSYBOX, "bin/busybox")
-            for applet in ("sh", "cat", "sha256sum", "sleep"):
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-        assert api.ask("POST", "/images/create?fromSrc=-&repo=busybox", archive.getvalue())[0] == 200
+        api.load_busybox()
         yield api
-
-
-@pytest.fixture
-def container(api):
-    """Start a container; it goes when the test ends."""
-    made = []
-
-    def container(*command, **config):
-        body = {"Image": "busybox", "Cmd": command, "HostConfig": {"NetworkMode": "none"}, **config}
-        status, told, _ = api.ask("POST", "/containers/create", json.dumps(body).encode())
-        assert status == 201, told
-        made.append(json.loads(told)["Id"])
-        assert api.ask("POST", f"/containers/{made[-1]}/start")[0] == 204
-        return made[-1]
-
-    yield container
-    for each in made:
-        assert api.ask("DELETE", f"/containers/{each}?force=1")[0] == 204
-
-
-def talk(api, target, body=b"", *, upgrade=True):
-    """Ask for a raw stream and read it to its end."""
-    head = [f"POST {target} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
-    head += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else []
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(30)
-        client.connect(str(api.path))
-        client.sendall("\r\n".join([*head, "", ""]).encode() + body)
-        answer = b""
-        while piece := client.recv(65536):
-            answer += piece
-    return answer.split(b"\r\n\r\n", 1)
 
 
 def test_attach_can_begin_with_what_was_logged(api, container):
     ended = container("sh", "-c", "echo out; echo err >&2")
     assert json.loads(api.ask("POST", f"/containers/{ended}/wait")[1]) == {"StatusCode": 0}
-    head, stream = talk(api, f"/containers/{ended}/attach?logs=1&stdout=1&stderr=1")
+    head, stream = api.talk(f"/containers/{ended}/attach?logs=1&stdout=1&stderr=1")
     assert b"multiplexed-stream" in head
     assert sorted([stream[:12], stream[12:]]) == [b"\x01\0\0\0\0\0\0\x04out\n", b"\x02\0\0\0\0\0\0\x04err\n"]
-    assert b"raw-stream" in talk(api, f"/v1.41/containers/{ended}/attach?logs=1&stdout=1")[0]
-    assert talk(api, f"/containers/{ended}/attach", upgrade=False)[0].startswith(b"HTTP/1.1 200 OK")
+    assert b"raw-stream" in api.talk(f"/v1.41/containers/{ended}/attach?logs=1&stdout=1")[0]
+    assert api.talk(f"/containers/{ended}/attach", upgrade=False)[0].startswith(b"HTTP/1.1 200 OK")
 
 
 def test_logs_name_their_kind_of_stream(api, container):
@@ -98,7 +56,7 @@ def test_an_exec_that_cannot_start_says_so_on_its_stream(api, container):
     living = container("sleep", "1000")
     told = api.ask("POST", f"/containers/{living}/exec", b'{"Cmd":["nosuch"],"AttachStdout":true}')[1]
     exec_id = json.loads(told)["Id"]
-    head, stream = talk(api, f"/exec/{exec_id}/start", b"{}")
+    head, stream = api.talk(f"/exec/{exec_id}/start", b"{}")
     assert head.startswith(b"HTTP/1.1 101 UPGRADED")
     assert stream[:4] == b"\x01\0\0\0"
     assert b'exec: "nosuch": executable file not found in $PATH' in stream

@@ -146,14 +146,14 @@ def test_network_settings_of_a_container_that_does_not_run():
 
 
 def test_a_row_of_the_list():
-    row = summary_view(Summary(container=CONTAINER), now_ns=1795234522 * SECOND)
+    row = summary_view(Summary(container=CONTAINER), NEWEST, now_ns=1795234522 * SECOND)
     assert list(row) == [
         "Id", "Names", "Image", "ImageID", "Command", "Created", "Ports", "Labels", "State", "Status", "HostConfig",
         "NetworkSettings", "Mounts",
     ]  # fmt: skip
     assert (row["Command"], row["Status"], row["State"]) == ("sleep 100 'a b'", "Up 30 seconds", "running")
     assert row["HostConfig"] == {"NetworkMode": "bridge"}
-    sized = summary_view(Summary(container=CONTAINER, sizes=Sizes(own=0, whole=5)), now_ns=0)
+    sized = summary_view(Summary(container=CONTAINER, sizes=Sizes(own=0, whole=5)), NEWEST, now_ns=0)
     assert "SizeRw" not in sized
     assert sized["SizeRootFs"] == 5
 

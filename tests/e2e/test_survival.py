@@ -123,3 +123,48 @@ def test_a_policy_brings_back_what_died_without_a_daemon(daemon, policy):
         time.sleep(0.05)
     assert daemon.out("inspect", "-f", "{{.State.Running}}", "pp") == "true"
     assert pids(daemon, ["pp"]) != [pid]
+
+
+@pytest.mark.parametrize("killed", ["daemon", "daemon monitor"])
+def test_execs_are_known_to_the_next_daemon(daemon, killed):
+    """Those that run go on and are watched again; one that ended keeps its code while its monitor lives."""
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    api = daemon.client().api
+    running = api.exec_create(
+        "box", ["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"], environment=["A=1"]
+    )
+    ended = api.exec_create("box", ["sh", "-c", "exit 3"], user="1000", privileged=False)
+    for each in (running, ended):
+        api.exec_start(each, detach=True)
+    while api.exec_inspect(ended)["Running"]:
+        time.sleep(0.01)
+    before = api.exec_inspect(running), api.exec_inspect(ended)
+    daemon.kill()
+    if "monitor" in killed:
+        with (daemon.root / "exec/containers" / before[0]["ContainerID"] / "alive.json").open() as file:
+            os.kill(json.load(file)["monitor_pid"], signal.SIGKILL)
+    daemon.start()
+    assert api.exec_inspect(running) == before[0]
+    assert api.inspect_container("box")["ExecIDs"] == [running["Id"]]
+    if "monitor" not in killed:
+        assert api.exec_inspect(ended) == before[1]
+        assert before[1]["ExitCode"] == 3
+    os.kill(before[0]["Pid"], signal.SIGTERM)
+    while api.exec_inspect(running)["Running"]:
+        time.sleep(0.01)
+    assert api.exec_inspect(running)["ExitCode"] == 9
+    api.close()
+
+
+def test_an_attached_exec_ends_with_its_code_although_the_daemon_was_killed_meanwhile(daemon):
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    command = ["docker", "exec", "-i", "box", "sh", "-c", "echo ready; read x; echo got $x; exit 6"]
+    with subprocess.Popen(command, env=daemon.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdout.readline() == b"ready\n"
+        daemon.kill()
+        daemon.start()
+        client.stdin.write(b"it\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == b"got it\n"
+        client.stdin.close()
+        assert client.wait(20) == 6

@@ -154,6 +154,7 @@ class ExecBirth:
 
     `privileged` is already in `process` (its capabilities and profiles): it is for drivers that must ask somebody
     else, such as a virtual machine's agent. As with dockerd the container's system call filter stays in any case.
+    With a `note` the exec is found again after the daemon's death, and for a while also when it has ended.
     """
 
     id: str
@@ -162,6 +163,18 @@ class ExecBirth:
     open_stdin: bool = False
     privileged: bool = False
     terminal_size: tuple[int, int] = (0, 0)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundExec:
+    """An exec of a container that was adopted: its birth's `note`, and its process, or how that ended."""
+
+    id: str
+    pid: int
+    note: str
+    process: "ExecProcess | None"
+    status: ExitStatus | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +254,9 @@ class Process(Protocol):
 
     async def exec(self, birth: ExecBirth) -> ExecProcess:
         """Start a further process. Raises StartFailed."""
+
+    def found_execs(self) -> list[FoundExec]:
+        """Those that were there when the container was adopted; those that ended come first."""
 
     async def pause(self) -> None:
         """Freeze every process; returns when all are frozen."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from wherry.drivers import resources
 from wherry.drivers.channel import Channel
-from wherry.drivers.driver import ExecBirth, ExitStatus, ProcessGone, Session, StartFailed, Usage
+from wherry.drivers.driver import ExecBirth, ExitStatus, FoundExec, ProcessGone, Session, StartFailed, Usage
 from wherry.drivers.memory import MemoryWatch, Watched
 from wherry.model.errors import Conflict, EngineError, Unavailable
 from wherry.monitor import rundir, wire
@@ -25,6 +25,7 @@ from wherry.monitor.messages import (
     Freeze,
     FromMonitor,
     Hello,
+    KnownExec,
     ListPids,
     Pids,
     Refused,
@@ -128,6 +129,7 @@ class NativeProcess:
         self._pid = 0
         self._started_ns = 0
         self._execs: dict[str, NativeExec] = {}
+        self._found: list[FoundExec] = []
         self._held_keys: set[str] = set()
         self._is_to_close = False
         loop = asyncio.get_running_loop()
@@ -206,6 +208,7 @@ class NativeProcess:
                     session=plan,
                     open_stdin=birth.open_stdin,
                     terminal_size=birth.terminal_size,
+                    note=birth.note,
                 ),
                 (session.socket.fileno(),) if session else (),
                 again=False,
@@ -219,6 +222,10 @@ class NativeProcess:
             if session:
                 session.socket.close()
         return running
+
+    def found_execs(self) -> list[FoundExec]:
+        """Those that were there when it was adopted."""
+        return self._found
 
     async def pause(self) -> None:
         """Freeze every process. Raises ProcessGone."""
@@ -344,6 +351,14 @@ class NativeProcess:
             os.close(self.directory)
             self.directory = -1
 
+    def _find_again(self, known: KnownExec) -> FoundExec:
+        status = status_of(known.status) if known.status else None
+        running = None
+        if status is None:
+            running = self._execs.setdefault(known.id, NativeExec(self, known.id))
+            running.started(known.pid)
+        return FoundExec(id=known.id, pid=known.pid, note=known.note, process=running, status=status)
+
     def _close_channel(self) -> None:
         if self._channel:
             self._channel.close()
@@ -382,6 +397,7 @@ class NativeProcess:
 
     def _take(self, running: Running) -> None:
         self._pid, self._started_ns = running.pid, running.started_ns
+        self._found = [self._find_again(known) for known in running.known]
         if self.mounts_linger and self._mounts < 0:
             self._mounts = _open_mounts(running.pid)
         self._reachable.set()

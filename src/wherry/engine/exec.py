@@ -1,5 +1,6 @@
 """Execs: a further process in a running container (`/containers/{id}/exec`, `/exec/{id}/…`)."""
 
+import msgspec
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
@@ -10,7 +11,7 @@ from wherry.engine.exec_plan import exec_process, user_of
 from wherry.engine.exec_record import Exec, ExecRequest
 from wherry.engine.telling import tell, tell_exec
 from wherry.model.container import Container
-from wherry.model.errors import Conflict, EngineError, InvalidParameter, NotFound
+from wherry.model.errors import Conflict, InvalidParameter, NotFound
 from wherry.model.ids import new_id
 from wherry.model.state import Status
 
@@ -71,26 +72,50 @@ async def start_exec(
 def check_container(engine: Engine, exec_id: str) -> Exec:
     """The exec, if its container runs. Raises NotFound (also when the container has ended), Conflict when paused."""
     record = _find(engine, exec_id).record
-    container = engine.containers.get(record.container_id)
-    if container is None or not (container.state.is_alive or container.state.status is Status.RESTARTING):
+    if not _is_up(engine, record):
         raise NotFound(f"No such exec instance: {exec_id}")
     running(engine, record.container_id)
     return record
 
 
 def inspect_exec(engine: Engine, exec_id: str) -> Exec:
-    """The exec's record. Raises NotFound."""
-    return _find(engine, exec_id).record
+    """The exec's record. Raises NotFound, also when it never started and its container has ended."""
+    live = _find(engine, exec_id)
+    if not live.started and not _is_up(engine, live.record):
+        raise NotFound(f"No such exec instance: {exec_id}")
+    return live.record
+
+
+def find_execs(engine: Engine, container: Container, process: Process) -> None:
+    """Know the execs again that a daemon before us had started."""
+    for found in process.found_execs():
+        try:
+            request = msgspec.json.decode(found.note, type=ExecRequest)
+        except msgspec.DecodeError:
+            continue  # it was started by nobody who wanted to know it again
+        record = Exec(id=found.id, container_id=container.id, request=request, pid=found.pid)
+        live = engine.execs[found.id] = LiveExec(record=record, process=found.process, started=True)
+        if found.process is not None:
+            live.record = replace(record, running=True)
+            engine.background(_watch(engine, container, live, found.process), name=f"exec {found.id}")
+        elif found.status is not None:
+            live.record = replace(record, exit_code=found.status.code)
+            _remember(engine, live)
 
 
 async def resize_exec(engine: Engine, exec_id: str, *, height: int, width: int) -> None:
-    """Set the size of a running exec's terminal. Raises NotFound, InvalidParameter, EngineError."""
+    """Set the size of a running exec's terminal. Raises NotFound, InvalidParameter."""
     live = _find(engine, exec_id)
     if live.process is None:
         if live.record.pid == 0:
             raise InvalidParameter("exec process is not started")
-        raise EngineError("cannot resize a stopped container")
+        raise NotFound(f"process does not exist {exec_id}: not found")
     await live.process.resize(height=height, width=width)
+
+
+def _is_up(engine: Engine, record: Exec) -> bool:
+    container = engine.containers.get(record.container_id)
+    return container is not None and (container.state.is_alive or container.state.status is Status.RESTARTING)
 
 
 def _ready(engine: Engine, exec_id: str) -> tuple[LiveExec, Container, Process]:
@@ -124,6 +149,7 @@ async def _begin(
         open_stdin=request.attach_stdin,
         privileged=request.privileged,
         terminal_size=terminal_size if any(terminal_size) else request.console_size or (0, 0),
+        note=msgspec.json.encode(request).decode(),
     )
     # As dockerd: told of one that fails, too.
     tell_exec(engine, container, "exec_start", request.cmd or (), live.record.id)

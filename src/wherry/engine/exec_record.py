@@ -1,4 +1,4 @@
-"""Execs as the API knows them: what was asked for, and what became of it; kept in memory only, as dockerd does."""
+"""Execs as the API knows them: what was asked for, and what became of it; kept in memory and with the process."""
 
 from msgspec import Struct
 

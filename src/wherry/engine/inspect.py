@@ -45,7 +45,7 @@ async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspectio
         hostname_path=str(directory / "hostname") if was_started else "",
         hosts_path=str(directory / "hosts") if was_started else "",
         graph_driver=engine.storage.name,
-        graph_data=engine.storage.describe(container.id) if has_snapshot else {},
+        graph_data={"ID": container.id, **engine.storage.describe(container.id)} if has_snapshot else {},
         sizes=await sizes_of(engine, container) if size else None,
         links=links_shown(engine, container),
     )

@@ -13,6 +13,7 @@ from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus, Process, ProcessGone
 from wherry.engine.discard import erase
 from wherry.engine.engine import Engine
+from wherry.engine.exec import find_execs
 from wherry.engine.healing import begin_healing
 from wherry.engine.links import announce_addresses
 from wherry.engine.log_shipping import resume_shipping, stop_shipping
@@ -188,6 +189,7 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
         await _freeze_as_recorded(container, process)
         await _limit_as_recorded(engine, container, process)
         watch(engine, container.id, process)
+        find_execs(engine, container, process)
         return
     await process.signal(9)
     await process.wait()

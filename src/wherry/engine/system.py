@@ -13,6 +13,8 @@ from typing import Any
 from wherry import __version__
 from wherry.engine.abilities import abilities, cgroup_version
 from wherry.engine.engine import Engine
+from wherry.engine.settings import RegistrySettings
+from wherry.engine.surroundings import INIT_PROGRAMS
 from wherry.model.clock import now_ns, rfc3339
 from wherry.model.state import Status
 
@@ -21,6 +23,17 @@ API_VERSION_MIN = "1.24"
 # Clients compare engine versions with Docker's; this is the release whose behaviour is served.
 DOCKER_VERSION = "28.5.2"
 
+# What dockerd says of a limit that the host cannot keep.
+_WARNINGS = {
+    "MemoryLimit": "No memory limit support",
+    "SwapLimit": "No swap limit support",
+    "CpuCfsQuota": "No cpu cfs quota support",
+    "CpuCfsPeriod": "No cpu cfs period support",
+    "CPUShares": "No cpu shares support",
+    "CPUSet": "No cpuset support",
+    "PidsLimit": "No pids limit support",
+    "IPv4Forwarding": "IPv4 forwarding is disabled",
+}
 _NO_SWARM = {
     "NodeID": "",
     "NodeAddr": "",
@@ -48,7 +61,10 @@ def version(engine: Engine) -> dict[str, Any]:
     }
     return {
         "Platform": {"Name": f"Wherry {__version__}"},
-        "Components": [{"Name": "Engine", "Version": DOCKER_VERSION, "Details": details}],
+        "Components": [
+            {"Name": "Engine", "Version": DOCKER_VERSION, "Details": details},
+            {"Name": "wherry-runtime", "Version": __version__, "Details": {"GitCommit": __version__}},
+        ],
         "Version": DOCKER_VERSION,
         "ApiVersion": API_VERSION,
         "MinAPIVersion": API_VERSION_MIN,
@@ -75,6 +91,7 @@ def architecture() -> str:
 
 
 def _identity(engine: Engine) -> dict[str, Any]:
+    pools = [{"Base": pool.base, "Size": pool.size} for pool in engine.settings.address_pools]
     return {
         "ID": daemon_id(engine.settings.data_root),
         "Name": socket.gethostname(),
@@ -82,7 +99,7 @@ def _identity(engine: Engine) -> dict[str, Any]:
         "ProductLicense": "Apache-2.0",
         "Labels": list(engine.settings.labels),
         "ExperimentalBuild": engine.settings.experimental,
-        "DefaultAddressPools": [{"Base": pool.base, "Size": pool.size} for pool in engine.settings.address_pools],
+        **({"DefaultAddressPools": pools} if pools else {}),
     }
 
 
@@ -108,7 +125,7 @@ def _storage(engine: Engine) -> dict[str, Any]:
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": sorted(engine.log_drivers),
+            "Log": sorted(set(engine.log_drivers) - {"none"}),
         },
     }
 
@@ -158,18 +175,7 @@ def _daemon(engine: Engine) -> dict[str, Any]:
         "SystemTime": rfc3339(now_ns()),
         "LoggingDriver": settings.log_driver,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "IndexConfigs": {
-                "docker.io": {
-                    "Name": "docker.io",
-                    "Mirrors": list(settings.registry.mirrors),
-                    "Secure": True,
-                    "Official": True,
-                }
-            },
-            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-            "Mirrors": list(settings.registry.mirrors),
-        },
+        "RegistryConfig": _registries(settings.registry),
         "HttpProxy": settings.registry.http_proxy,
         "HttpsProxy": settings.registry.https_proxy,
         "NoProxy": settings.registry.no_proxy,
@@ -178,14 +184,27 @@ def _daemon(engine: Engine) -> dict[str, Any]:
         "DefaultRuntime": settings.default_runtime,
         "LiveRestoreEnabled": True,
         "Isolation": "",
-        "InitBinary": "docker-init",
+        "InitBinary": settings.init_path or INIT_PROGRAMS[0],
         "ContainerdCommit": {"ID": ""},
-        "RuncCommit": {"ID": ""},
+        "RuncCommit": {"ID": __version__},
         "InitCommit": {"ID": ""},
         "SecurityOptions": _security_options(engine),
         "CDISpecDirs": [],
         "GenericResources": None,
-        "Warnings": None,
+        "Warnings": [f"WARNING: {text}" for name, text in _WARNINGS.items() if not _limits()[name]] or None,
+    }
+
+
+def _registries(settings: RegistrySettings) -> dict[str, Any]:
+    mirrors = list(settings.mirrors)
+    hosts = [name for name in settings.insecure if "/" not in name]
+    return {
+        "IndexConfigs": {
+            "docker.io": {"Name": "docker.io", "Mirrors": mirrors, "Secure": True, "Official": True},
+            **{host: {"Name": host, "Mirrors": [], "Secure": False, "Official": False} for host in hosts},
+        },
+        "InsecureRegistryCIDRs": sorted({"::1/128", "127.0.0.0/8", *(set(settings.insecure) - set(hosts))}),
+        "Mirrors": mirrors or None,
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -14,10 +15,13 @@ from wherry.monitor.container import Container, known_exit_code
 from wherry.monitor.deposits import Deposits
 from wherry.monitor.ending import Ending
 from wherry.monitor.loop import Loop
-from wherry.monitor.messages import Exec, ExitRecord, Kept, Plan, write
+from wherry.monitor.messages import Exec, ExitRecord, Kept, KnownExec, Plan, write
 from wherry.monitor.seats import Seats
 from wherry.monitor.stdio import open_stdio
 from wherry.monitor.streams import Ends, Streams
+
+# How many that ended are remembered for a daemon that comes back.
+_ENDED_MAX = 64
 
 
 class Frozen(ValueError):
@@ -31,6 +35,7 @@ class Running(Struct):
     pid: int
     streams: Streams
     pidfd: int
+    note: str
 
 
 class Execs:
@@ -57,11 +62,17 @@ class Execs:
         self._on_idle = on_idle
         self._alive: dict[int, Running] = {}
         self._dead: list[Streams] = []
+        self._ended: deque[KnownExec] = deque(maxlen=_ENDED_MAX)
 
     @property
     def pids(self) -> dict[str, int]:
         """Of those that live, by id."""
         return {running.id: pid for pid, running in self._alive.items()}
+
+    def known(self) -> tuple[KnownExec, ...]:
+        """Those that ended, the last ones of them, then those that live."""
+        alive = (KnownExec(id=one.id, pid=one.pid, note=one.note) for one in self._alive.values())
+        return (*self._ended, *alive)
 
     @property
     def has_clients(self) -> bool:
@@ -93,7 +104,7 @@ class Execs:
         if child.terminal is not None and any(request.terminal_size):
             terminal.set_size(child.terminal, height=request.terminal_size[0], width=request.terminal_size[1])
         self._deposits.hold()
-        streams = self._stream(request.id, child.pid, child.pidfd, ends)
+        streams = self._stream(request.id, child.pid, child.pidfd, ends, note=request.note)
         if client is not None and request.session:
             streams.attach(client, request.session)
         self._deposits.flush()
@@ -102,7 +113,7 @@ class Execs:
     def take_over(self, kept: Kept, fds: dict[str, int], clients: list[tuple[socket.socket, Kept]]) -> Ending:
         """Go on with an exec whose monitor was killed; its end is to be waited for."""
         pidfd, status_fd = fds.pop("pidfd", -1), fds.pop("status", -1)
-        streams = self._stream(kept.exec_id, kept.pid, pidfd, Ends(**fds))
+        streams = self._stream(kept.exec_id, kept.pid, pidfd, Ends(**fds), note=kept.note)
         for connection, session in clients:
             streams.attach_again(connection, session)
         return Ending(
@@ -131,7 +142,7 @@ class Execs:
                 return running
         raise ProcessLookupError(f"no exec {exec_id} is running")
 
-    def _stream(self, exec_id: str, pid: int, pidfd: int, ends: Ends) -> Streams:
+    def _stream(self, exec_id: str, pid: int, pidfd: int, ends: Ends, *, note: str) -> Streams:
         streams = Streams(
             self._loop,
             ends,
@@ -142,7 +153,7 @@ class Execs:
             on_stdin_closed=lambda: self._deposit(running),
             on_idle=self._idle,
         )
-        running = self._alive[pid] = Running(exec_id, pid, streams, pidfd)
+        running = self._alive[pid] = Running(exec_id, pid, streams, pidfd, note)
         self._deposit(running)
         return streams
 
@@ -150,7 +161,7 @@ class Execs:
         fds = running.streams.ends.named()
         if running.pidfd >= 0:
             fds = {"pidfd": running.pidfd, **fds}
-        kept = Kept(fds=tuple(fds), exec_id=running.id, pid=running.pid)
+        kept = Kept(fds=tuple(fds), exec_id=running.id, pid=running.pid, note=running.note)
         self._deposits.put(f"exec {running.id}", tuple(fds.values()), write(kept), pid=running.pid)
 
     def _end(self, pid: int, code: int, finished_ns: int) -> bool:
@@ -159,7 +170,10 @@ class Execs:
             return False
         self._dead.append(running.streams)
         # First the status, then the end of the stream: whoever sees the end asks for the status at once.
-        self._on_exit(running.id, ExitRecord(code=code, finished_ns=finished_ns))
+        status = ExitRecord(code=code, finished_ns=finished_ns)
+        if running.note:
+            self._ended.append(KnownExec(id=running.id, pid=pid, note=running.note, status=status))
+        self._on_exit(running.id, status)
         self._deposits.drop(f"exec {running.id}")
         if running.pidfd >= 0:
             os.close(running.pidfd)

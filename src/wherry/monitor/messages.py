@@ -110,6 +110,16 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid: int = 0
     session: SessionPlan | None = None
     seat: int = 0
+    note: str = ""
+
+
+class KnownExec(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An exec as its monitor tells a daemon that comes back: the daemon's own `note`, and how it ended, if it did."""
+
+    id: str
+    pid: int
+    note: str = ""
+    status: ExitRecord | None = None
 
 
 # To the nursery
@@ -205,7 +215,10 @@ class Release(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 
 
 class Exec(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Start a further process. Descriptor: its client's socket, if `session`. Answered by Executing."""
+    """Start a further process. Descriptor: its client's socket, if `session`. Answered by Executing.
+
+    `note` is what the daemon wants to read again when it comes back (KnownExec).
+    """
 
     serial: int
     id: str
@@ -213,6 +226,7 @@ class Exec(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     session: SessionPlan | None = None
     open_stdin: bool = False
     terminal_size: tuple[int, int] = (0, 0)
+    note: str = ""
 
 
 class Resize(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -263,12 +277,16 @@ class ListPids(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True
 
 
 class Running(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """The container runs. Serial 0 is the answer to TakeOver. `execs` has the pid of each by its id."""
+    """The container runs. Serial 0 is the answer to TakeOver. `execs` has the pid of each by its id.
+
+    `known` has those and the last ones that ended.
+    """
 
     serial: int
     pid: int
     started_ns: int
     execs: dict[str, int] = {}
+    known: tuple[KnownExec, ...] = ()
 
 
 class Executing(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -294,7 +294,8 @@ class Monitor:
 
     def _running(self, serial: int) -> Running:
         container = self._container
-        return Running(serial=serial, pid=container.pid, started_ns=container.started_ns, execs=self._execs.pids)
+        execs, known = self._execs.pids, self._execs.known()
+        return Running(serial=serial, pid=container.pid, started_ns=container.started_ns, execs=execs, known=known)
 
     def _cgroup(self) -> Cgroup:
         cgroup = self._container.cgroup

@@ -46,7 +46,7 @@ async def list_all(call: Call) -> StreamResponse:
         filters=form.filters(),
     )
     now = now_ns()
-    return answer([summary_view(one, now_ns=now) for one in await list_containers(call.engine, query)])
+    return answer([summary_view(one, call.version, now_ns=now) for one in await list_containers(call.engine, query)])
 
 
 @routes.route("POST", "/containers/create")

@@ -57,7 +57,7 @@ def _images(call: Call) -> list[dict[str, Any]]:
 async def _containers(call: Call) -> list[dict[str, Any]]:
     query = ListQuery(everything=True, size=True)
     now = now_ns()
-    return [summary_view(one, now_ns=now) for one in await list_containers(call.engine, query)]
+    return [summary_view(one, call.version, now_ns=now) for one in await list_containers(call.engine, query)]
 
 
 async def _volumes(call: Call) -> list[dict[str, Any]]:

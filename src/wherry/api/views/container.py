@@ -1,7 +1,10 @@
 """Containers on the wire: `docker ps`, `docker inspect`, execs."""
 
+import base64
 from typing import Any
 
+from wherry.api.detachkeys import detach_key_bytes
+from wherry.api.versions import Version
 from wherry.api.views.config import config_view, host_config_view
 from wherry.api.views.durations import human_duration
 from wherry.api.views.network_settings import network_settings_view, networks_view, ports_view
@@ -16,7 +19,7 @@ from wherry.model.state import Status
 from wherry.model.volume import MountPoint
 
 
-def summary_view(summary: Summary, *, now_ns: int) -> dict[str, Any]:
+def summary_view(summary: Summary, version: Version, *, now_ns: int) -> dict[str, Any]:
     """One row of `GET /containers/json`. The status counts from `now_ns`."""
     container = summary.container
     return {
@@ -31,7 +34,7 @@ def summary_view(summary: Summary, *, now_ns: int) -> dict[str, Any]:
         "Labels": container.config.labels or {},
         "State": str(container.state.status),
         "Status": status_words(container.state, now_ns=now_ns),
-        "HostConfig": _summary_host_config(container),
+        "HostConfig": _summary_host_config(container, version),
         "NetworkSettings": {"Networks": networks_view(container)},
         "Mounts": mounts_view(container),
     }
@@ -172,7 +175,7 @@ def exec_view(record: Exec) -> dict[str, Any]:
         "OpenStdout": request.attach_stdout,
         "CanRemove": False,
         "ContainerID": record.container_id,
-        "DetachKeys": "",
+        "DetachKeys": base64.b64encode(detach_key_bytes(request.detach_keys)).decode() if request.detach_keys else "",
         "Pid": record.pid,
     }
 
@@ -182,8 +185,8 @@ def _command(container: Container) -> str:
     return " ".join(words)
 
 
-def _summary_host_config(container: Container) -> dict[str, Any]:
-    annotations = container.host_config.annotations
+def _summary_host_config(container: Container, version: Version) -> dict[str, Any]:
+    annotations = container.host_config.annotations if version >= (1, 46) else None
     mode = container.host_config.network_mode
     return {"NetworkMode": mode, **({"Annotations": annotations} if annotations else {})}
 
