@@ -186,9 +186,12 @@ def daemon_in(root, *flags):
     ):
         os.close(writing)
         assert ready.read() == b"ready\n", (root / "log").read_text()
-        yield Api(root / "s.sock", process.pid)
-        process.terminate()
-        assert process.wait(60) == 0
+        try:
+            yield Api(root / "s.sock", process.pid)
+        finally:
+            process.terminate()
+            code = process.wait(60)
+        assert code == 0
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ NOT_SERVED = (
     ("POST", "/session"),
     ("POST", "/grpc"),
     ("GET", "/images/search"),
+    ("GET", "/images/{name}/attestations"),
     ("GET", "/distribution/{name}/json"),
     ("POST", "/networks/create"),
     ("POST", "/networks/{name}/connect"),
