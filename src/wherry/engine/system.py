@@ -183,6 +183,7 @@ def _daemon(engine: Engine) -> dict[str, Any]:
         "Runtimes": {settings.default_runtime: {"path": "wherry-runtime"}},
         "DefaultRuntime": settings.default_runtime,
         "LiveRestoreEnabled": True,
+        "FirewallBackend": {"Driver": "nftables"},
         "Isolation": "",
         "InitBinary": settings.init_path or INIT_PROGRAMS[0],
         "ContainerdCommit": {"ID": ""},
