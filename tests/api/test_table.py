@@ -41,6 +41,7 @@ UNREAD = {
     ("GET /images/{name}/json", "manifests"): "dockerd, too, has manifests in containerd's image store only",
     ("POST /images/{name}/push", "platform"): "dockerd, too, has platforms in containerd's image store only",
     ("GET /plugins", "filters"): "there are no plugins",
+    **{("POST /build/prune", name): "there is no build cache" for name in OPERATIONS["POST /build/prune"]},
 }
 
 
