@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+from pathlib import Path
 
 from wherry.crashpoints import crash_point
 from wherry.engine.engine import Engine, Live
@@ -35,7 +36,13 @@ async def _clear(engine: Engine, container: Container) -> None:
     try:
         await engine.driver_of(container).forget(container.id)
         crash_point("remove.forgotten")
-        await asyncio.to_thread(shutil.rmtree, engine.directory(container.id), ignore_errors=True)
+        await asyncio.to_thread(_remove, engine.directory(container.id))
         crash_point("remove.directory-removed")
     except (EngineError, OSError):
         log.exception("of the removed container %s something is left until the next start", container.id)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory; twice, for what compresses its log may have begun a file meanwhile."""
+    for _ in range(2):
+        shutil.rmtree(directory, ignore_errors=True)

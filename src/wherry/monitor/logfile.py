@@ -4,6 +4,7 @@ As dockerd (daemon/logger/loggerutils/logfile.go): a file that has reached its s
 record. What the files are called is `lognames`, what a record looks like is a `Format`.
 """
 
+import contextlib
 import os
 import stat
 import struct
@@ -132,7 +133,9 @@ class LogFile:
         return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._directory)
 
     def close(self) -> None:
-        """Close the file and its directory."""
+        """Close the file and its directory; what is rotated is compressed all the same."""
+        with contextlib.suppress(OSError):  # no process left
+            self._squeeze()
         if self._fd >= 0:
             os.close(self._fd)
         os.close(self._directory)
@@ -161,9 +164,9 @@ class LogFile:
             self._open()
 
     def _squeeze(self) -> None:
-        """Have the newest that is not compressed yet compressed; one at a time."""
-        if self._compress and not self._squeezer and (names := self._names.rotated()):
-            self._squeezer = squeeze.start(self._directory, names[0], blocks=bool(self._preamble))
+        """Have those compressed that are not yet; by one child at a time, which outlives us."""
+        if self._compress and not self._squeezer and self._names.rotated():
+            self._squeezer = squeeze.start(self._directory, self._names, blocks=bool(self._preamble))
 
     def _append(self, records: bytes | memoryview) -> None:
         before = self._size

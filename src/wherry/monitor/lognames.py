@@ -102,7 +102,7 @@ class Numbered:
     def rotated(self) -> list[str]:
         """Those that are not compressed, the newest first."""
         numbers = sorted(self._found().get("", []), reverse=True)
-        return [self._at(number) for number in numbers if number < self._number]
+        return [self._at(number) for number in numbers[1:]]
 
     def clear(self) -> None:
         """Remove all; numbers go on."""

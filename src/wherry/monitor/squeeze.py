@@ -25,7 +25,7 @@ import struct
 import zlib
 
 from wherry.monitor import packed
-from wherry.monitor.lognames import COMPRESSED, INDEX, TEMPORARY
+from wherry.monitor.lognames import COMPRESSED, INDEX, TEMPORARY, Names
 
 ENTRY = struct.Struct("<QQQ")
 SIZE = struct.Struct("<I")
@@ -44,16 +44,17 @@ _FIRST_FD = 3
 _ENTRIES_MAX = 2500
 
 
-def start(directory: int, name: str, *, blocks: bool) -> int:
-    """Fork the child that compresses a file; its pid. Raises OSError when there can be none."""
+def start(directory: int, names: Names, *, blocks: bool) -> int:
+    """Fork the child that compresses what is rotated, the newest first; its pid. Raises OSError without one."""
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:  # the last lines of a process: nothing may come back from here
-        directory = _let_go(directory)
+        _let_go(directory)
         os.nice(_NICE)
-        compress(directory, name, blocks=blocks)
+        while plain := names.rotated():
+            compress(directory, plain[0], blocks=blocks)
         status = 0
     finally:
         os._exit(status)
@@ -93,12 +94,10 @@ class Locked:
         os.close(self._fd)
 
 
-def _let_go(directory: int) -> int:
+def _let_go(directory: int) -> None:
     """Keep nothing of the monitor's: who waits for the end of a stream must not wait for us."""
-    if directory != _FIRST_FD:
-        os.dup2(directory, _FIRST_FD, inheritable=False)
-    os.closerange(_FIRST_FD + 1, os.sysconf("SC_OPEN_MAX"))
-    return _FIRST_FD
+    os.closerange(_FIRST_FD, directory)
+    os.closerange(directory + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _put_in_place(directory: int, name: str, inode: int, temporary: str) -> None:
