@@ -176,7 +176,7 @@ def test_a_session_on_a_terminal_has_the_manners_of_a_file(client):
     with client.run("busybox", SLEEP) as container, container.exec_session("sh", tty=True, size=(30, 90)) as shell:
         shell.read_until(b"# ")
         shell.write(b"stty size\n")
-        assert b"\r\n30 90\r\n" in shell.read_until(b"# ")
+        assert shell.read_until(b"30 90\r\n").endswith(b"\r\n30 90\r\n")
         shell.resize(40, 100)
         shell.write(b"stty size\n")
         assert shell.read_until(b"40 100\r\n").endswith(b"\r\n40 100\r\n")
