@@ -10,6 +10,7 @@ from wherry.bootstrap.flags import FlagError, Value, parse_arguments
 from wherry.bootstrap.hosts import DEFAULT_HOST, Host, TcpHost, parse_host
 from wherry.bootstrap.options import CERTIFICATES, CONFIG_FILE, FLAGS, refuse_unserved
 from wherry.engine.settings import (
+    CDI_SPEC_DIRS,
     DATA_ROOT,
     EXEC_ROOT,
     SHM_SIZE,
@@ -120,6 +121,7 @@ def _settings(said: Mapping[str, Value], original_nofile: Limit) -> Settings:
         dns_options=tuple(said.get("dns-opt", ())),
         dns_search=tuple(said.get("dns-search", ())),
         host_gateway_addresses=tuple(said.get("host-gateway-ip", ())),
+        cdi_spec_dirs=tuple(each for each in said.get("cdi-spec-dir", CDI_SPEC_DIRS) if each),
         registry=_registry(said),
         **_container_defaults(said),
         labels=_labels(said.get("label", ())),

@@ -56,6 +56,7 @@ SERVED = (
     _text("default-runtime", "Default OCI runtime for containers", default='"runc"'),
     _text("default-shm-size", "Default shm size for containers", default="64MiB", parse=size, kind="bytes"),
     _map("default-ulimit", "Default ulimits for containers", key="default-ulimits", parse=ulimit, kind="ulimit"),
+    _list("cdi-spec-dir", "CDI specification directories to use", key="cdi-spec-dirs"),
     _list("dns", "DNS server to use", parse=dns_server, kind="ipSlice"),
     _list("dns-opt", "DNS options to use", key="dns-opts"),
     _list("dns-search", "DNS search domains to use", parse=domain),
@@ -126,7 +127,7 @@ SERVED = (
 # What dockerd has and Wherry does not serve, by flag and, where that differs, by key of the configuration file.
 _REFUSED_STRINGS = (
     "add-runtime:runtimes",
-    "authorization-plugin:authorization-plugins", "bip6", "cdi-spec-dir:cdi-spec-dirs", "containerd",
+    "authorization-plugin:authorization-plugins", "bip6", "containerd",
     "containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "default-gateway",
     "default-gateway-v6", "default-network-opt:default-network-opts", "feature:features", "fixed-cidr-v6",
     "metrics-addr", "network-control-plane-mtu", "node-generic-resource:node-generic-resources",

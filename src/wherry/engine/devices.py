@@ -46,6 +46,12 @@ def _of_host() -> Iterator[Node]:
     yield from _below("/dev", "/dev", _ACCESS)
 
 
+def node_of(path: str, inside: str, access: str) -> Node:
+    """One device of the host under another name. Raises InvalidParameter when it is none."""
+    (found,) = _named(path, inside, access)
+    return found
+
+
 def _named(path: str, inside: str, access: str) -> list[Node]:
     try:
         status = os.stat(path)

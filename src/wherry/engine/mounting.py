@@ -22,6 +22,7 @@ def mounts_of(container: Container, *, files: Path, around: Surroundings) -> tup
         files=files,
         shm_source=around.shm_source,
         init_path=around.init_path,
+        extra=around.extra_mounts,
     )
 
 

@@ -7,6 +7,7 @@ from wherry.model.config import Ulimit
 
 DATA_ROOT = Path("/var/lib/wherry")
 EXEC_ROOT = Path("/run/wherry")
+CDI_SPEC_DIRS = ("/etc/cdi", "/var/run/cdi")
 SHM_SIZE = 64 * 1024 * 1024
 
 # dockerd opens 1,048,576 files when it may; a container gets back what the daemon itself was started with.
@@ -77,6 +78,7 @@ class Settings:
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     host_gateway_addresses: tuple[str, ...] = ()
+    cdi_spec_dirs: tuple[str, ...] = CDI_SPEC_DIRS
     registry: RegistrySettings = RegistrySettings()
     default_ulimits: tuple[Ulimit, ...] = ()
     default_shm_size: int = SHM_SIZE

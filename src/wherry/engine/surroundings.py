@@ -1,9 +1,10 @@
 """Looking around before a birth: users, devices, namespaces, privileges; all a spec needs beyond the record."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from wherry.engine import devices
+from wherry.engine import cdi, devices
 from wherry.engine.defaults.capabilities import available, capability_sets, granted
 from wherry.engine.defaults.devices import device_rules
 from wherry.engine.defaults.seccomp import BUILTIN, seccomp_filter
@@ -29,15 +30,16 @@ def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surrou
     """Everything of the host and the image that the container's spec depends on. Blocks. Raises EngineError."""
     config, host_config = container.config, container.host_config
     user = resolve_user(root_fd, config.user, host_config.group_add or ())
+    edits = cdi.edits(host_config, engine.settings.cdi_spec_dirs)
     names = capability_names(host_config)
     options = security_options(host_config, no_new_privileges=engine.settings.no_new_privileges)
-    nodes = devices.nodes(host_config)
+    nodes = (*devices.nodes(host_config), *edits.nodes)
     rules = (
         *device_rules(host_config.device_cgroup_rules or (), privileged=host_config.privileged),
         *devices.rules(nodes),
     )
     return Surroundings(
-        user=user,
+        user=replace(user, additional_gids=tuple(dict.fromkeys((*user.additional_gids, *edits.gids)))),
         privileges=Privileges(
             capabilities=capability_sets(names, uid=user.uid),
             no_new_privileges=options.no_new_privileges,
@@ -51,6 +53,8 @@ def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surrou
         default_rlimits=rlimits(engine.settings.default_ulimits, ()),
         shm_source=_shm_source(engine, container),
         init_path=_init_path(engine, host_config),
+        extra_env=edits.env,
+        extra_mounts=edits.mounts,
         link_environment=environment_of(engine, container),
     )
 

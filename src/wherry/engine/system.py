@@ -190,7 +190,7 @@ def _daemon(engine: Engine) -> dict[str, Any]:
         "RuncCommit": {"ID": __version__},
         "InitCommit": {"ID": ""},
         "SecurityOptions": _security_options(engine),
-        "CDISpecDirs": [],
+        "CDISpecDirs": list(settings.cdi_spec_dirs),
         "GenericResources": None,
         "Warnings": [f"WARNING: {text}" for name, text in _WARNINGS.items() if not _limits()[name]] or None,
     }

@@ -13,14 +13,22 @@ ETC_FILES = ("resolv.conf", "hostname", "hosts")
 
 
 def mounts(
-    host_config: HostConfig, points: tuple[MountPoint, ...], *, files: Path | None, shm_source: str, init_path: str
+    host_config: HostConfig,
+    points: tuple[MountPoint, ...],
+    *,
+    files: Path | None,
+    shm_source: str,
+    init_path: str,
+    extra: tuple[Mount, ...] = (),
 ) -> tuple[Mount, ...]:
     """The spec's list. `files` is the directory of hosts, hostname and resolv.conf, None for none.
 
     `shm_source` is another container's /dev/shm or the host's to bind, empty for an own one. `init_path` is the
-    init program on the host, empty without `--init`.
+    init program on the host, empty without `--init`. `extra` come with devices; the user's go before them.
     """
     wanted = [_user_mount(point) for point in points]
+    taken = {mount.destination for mount in wanted}
+    wanted += [mount for mount in extra if mount.destination not in taken]
     if files is not None:
         wanted += _etc_mounts(files, wanted, read_only=host_config.readonly_rootfs)
     if init_path:

@@ -32,7 +32,8 @@ class Surroundings:
     """All that a spec needs beyond the container's record, looked up beforehand.
 
     `namespace_paths` maps types to files of namespaces to join. `shm_source` is a directory to bind at /dev/shm,
-    `init_path` the init program on the host; both empty where there is none.
+    `init_path` the init program on the host; both empty where there is none. `extra_env` and `extra_mounts` come
+    with devices.
     """
 
     user: User
@@ -45,6 +46,8 @@ class Surroundings:
     default_rlimits: tuple[Rlimit, ...]
     shm_source: str = ""
     init_path: str = ""
+    extra_env: tuple[str, ...] = ()
+    extra_mounts: tuple[Mount, ...] = ()
     link_environment: tuple[str, ...] = ()
 
 
@@ -56,7 +59,7 @@ def runtime_spec(container: Container, around: Surroundings, mounts: tuple[Mount
         root=Root(path="rootfs", readonly=host_config.readonly_rootfs),
         process=process(
             # What the user says of a variable that a link has as well counts.
-            replace(config, env=(*around.link_environment, *(config.env or ()))),
+            replace(config, env=(*around.link_environment, *(config.env or ()), *around.extra_env)),
             host_config,
             around.user,
             args=_arguments(container, around),

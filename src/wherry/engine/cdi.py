@@ -1,0 +1,188 @@
+"""Devices by name: `--device vendor.com/class=name` and the specifications that say what stands behind the names.
+
+Container Device Interface 0.3 to 1.0 (cncf-tags/container-device-interface, SPEC.md): files of JSON or YAML in
+directories of which a later one goes before an earlier one.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from wherry.engine import devices
+from wherry.model.config import DeviceRequest, HostConfig
+from wherry.model.errors import EngineError
+from wherry.oci.runtime import Device, Mount
+
+DRIVER = "cdi"
+SUFFIXES = (".json", ".yaml", ".yml")
+ACCESS = "rwm"
+_BYTES_MAX = 4 << 20
+
+
+class DeviceNode(Struct, frozen=True, rename="camel"):
+    """A device to make; what is not said is the host's."""
+
+    path: str
+    host_path: str = ""
+    type: str = ""
+    major: int = 0
+    minor: int = 0
+    file_mode: int | None = None
+    permissions: str = ""
+    uid: int | None = None
+    gid: int | None = None
+
+
+class MountEdit(Struct, frozen=True, rename="camel"):
+    """A bind mount, or one of another type."""
+
+    host_path: str
+    container_path: str
+    options: tuple[str, ...] = ()
+    type: str = ""
+
+
+class ContainerEdits(Struct, frozen=True, rename="camel"):
+    """What a device changes in a container that gets it."""
+
+    env: tuple[str, ...] = ()
+    device_nodes: tuple[DeviceNode, ...] = ()
+    mounts: tuple[MountEdit, ...] = ()
+    hooks: tuple[dict[str, object], ...] = ()
+    additional_gids: tuple[int, ...] = ()
+    intel_rdt: dict[str, object] | None = None
+
+
+class NamedDevice(Struct, frozen=True, rename="camel"):
+    """One device of a kind."""
+
+    name: str
+    container_edits: ContainerEdits = ContainerEdits()
+
+
+class Specification(Struct, frozen=True, rename="camel"):
+    """One file."""
+
+    kind: str
+    devices: tuple[NamedDevice, ...]
+    container_edits: ContainerEdits = ContainerEdits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """All that the requested devices change."""
+
+    env: tuple[str, ...] = ()
+    nodes: tuple[devices.Node, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    gids: tuple[int, ...] = ()
+
+
+def edits(host_config: HostConfig, directories: Iterable[str]) -> Edits:
+    """What the container's device requests ask for. Blocks. Raises EngineError in dockerd's words."""
+    names = [name for request in host_config.device_requests or () for name in _names(request)]
+    if not names:
+        return Edits()
+    known = _known(directories)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise EngineError(f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}")
+    parts = [known[name] for name in dict.fromkeys(names)]
+    # What a kind changes for all its devices it changes once.
+    whole = {id(common): common for common, _ in parts}
+    return _together([*whole.values(), *(own for _, own in parts)])
+
+
+def _names(request: DeviceRequest) -> tuple[str, ...]:
+    """Raises EngineError for requests to other drivers: there are none."""
+    if request.driver == DRIVER:
+        return request.device_i_ds or ()
+    capabilities = " ".join(f"[{' '.join(each)}]" for each in request.capabilities or ())
+    raise EngineError(f'could not select device driver "{request.driver}" with capabilities: [{capabilities}]')
+
+
+def _known(directories: Iterable[str]) -> dict[str, tuple[ContainerEdits, ContainerEdits]]:
+    """Each device's full name, with what is common to its kind and what is its own."""
+    found: dict[str, tuple[ContainerEdits, ContainerEdits]] = {}
+    for directory in directories:
+        here: dict[str, tuple[ContainerEdits, ContainerEdits]] = {}
+        clashing: set[str] = set()
+        for specification in _specifications(Path(directory)):
+            for device in specification.devices:
+                name = f"{specification.kind}={device.name}"
+                clashing |= {name} & here.keys()
+                here[name] = (specification.container_edits, device.container_edits)
+        # Of two in one directory nobody knows which is meant.
+        found = {**found, **here}
+        for name in clashing:
+            del found[name]
+    return found
+
+
+def _specifications(directory: Path) -> Iterator[Specification]:
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix in SUFFIXES)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        yield _read(path)
+
+
+def _read(path: Path) -> Specification:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_BYTES_MAX)
+        if path.suffix == ".json":
+            return msgspec.json.decode(data, type=Specification)
+        return msgspec.yaml.decode(data, type=Specification)
+    except ImportError:
+        words = "it is YAML, for which the Python package pyyaml is needed"
+        raise EngineError(f"CDI device injection failed: {path}: {words}") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise EngineError(f"CDI device injection failed: {path}: {error}") from None
+
+
+def _together(parts: Iterable[ContainerEdits]) -> Edits:
+    parts = list(parts)
+    for part in parts:
+        if part.hooks:
+            raise EngineError("CDI device injection failed: hooks of CDI specifications are not supported yet")
+        if part.intel_rdt:
+            raise EngineError("CDI device injection failed: intelRdt of CDI specifications is not supported yet")
+    return Edits(
+        env=tuple(entry for part in parts for entry in part.env),
+        nodes=tuple(_node(node) for part in parts for node in part.device_nodes),
+        mounts=tuple(_mount(mount) for part in parts for mount in part.mounts),
+        gids=tuple(gid for part in parts for gid in part.additional_gids if gid),
+    )
+
+
+def _node(wish: DeviceNode) -> devices.Node:
+    access = wish.permissions or ACCESS
+    if wish.type and (wish.major or wish.type == "p"):
+        device = Device(
+            type=wish.type,
+            path=wish.path,
+            major=wish.major,
+            minor=wish.minor,
+            file_mode=wish.file_mode,
+            uid=wish.uid,
+            gid=wish.gid,
+        )
+        return devices.Node(device=device, access=access)
+    found = devices.node_of(wish.host_path or wish.path, wish.path, access)
+    replaced = {"file_mode": wish.file_mode, "uid": wish.uid, "gid": wish.gid}
+    said = {name: value for name, value in replaced.items() if value is not None}
+    return devices.Node(device=msgspec.structs.replace(found.device, **said), access=access)
+
+
+def _mount(wish: MountEdit) -> Mount:
+    kind = wish.type or "bind"
+    options = wish.options or ("rbind", "rprivate")
+    if kind == "bind" and not {"bind", "rbind"} & set(options):
+        options = ("rbind", *options)
+    return Mount(destination=os.path.normpath(wish.container_path), type=kind, source=wish.host_path, options=options)
