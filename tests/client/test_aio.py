@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
 from wherry.client import containers, system
-from wherry.client.address import parse
+from wherry.client.address import Tls, parse
 from wherry.client.aio import AsyncClient, AsyncConnection, AsyncWire
 from wherry.client.call import Call
 from wherry.client.dial import Wire
 from wherry.client.errors import NotFound, ProtocolError, TimedOut, Unreachable
+from wherry.client.tls import TlsWire, context
 
 
 @pytest.fixture
@@ -136,3 +138,33 @@ async def test_an_answer_that_breaks_off_is_a_protocol_error(pair):
     head = await connection.read_head()
     with pytest.raises(ProtocolError, match="unexpected EOF"):
         [piece async for piece in connection.body(head, method="GET")]
+
+
+async def test_over_tls_nothing_is_lost_after_the_half_close(certificate, dialled):
+    def answer_after_the_end(read, write):
+        size = 0
+        while data := read():
+            size += len(data)
+        write(b"%d " % size * 100_000)
+
+    plain = await asyncio.to_thread(dialled, answer_after_the_end)
+    made = context(Tls(verify=True, ca=str(certificate / "cert.pem")))
+    wire = AsyncWire(await asyncio.to_thread(TlsWire, plain, made, "localhost"))
+    await wire.sendall(bytes(3_000_000))
+    await wire.half_close()
+    answer = b""
+    while data := await wire.recv():
+        answer += data
+    wire.close()
+    assert answer == b"3000000 " * 100_000
+
+
+async def test_a_waiting_wire_over_tls_times_out_and_goes_on(certificate, dialled):
+    said = threading.Event()
+    plain = await asyncio.to_thread(dialled, lambda read, write: said.wait(10) and write(b"late"))
+    wire = AsyncWire(await asyncio.to_thread(TlsWire, plain, context(Tls(verify=False)), "localhost"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wire.recv(), 0.01)
+    said.set()
+    assert await wire.recv() == b"late"
+    wire.close()

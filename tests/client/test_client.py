@@ -2,14 +2,16 @@
 
 import hashlib
 import os
+import threading
+from contextlib import suppress
 
 import pytest
 
-from wherry.client import containers
+from wherry.client import containers, system
 from wherry.client.address import parse
 from wherry.client.call import Call
 from wherry.client.client import Client, negotiate
-from wherry.client.errors import ApiError, Conflict, Forbidden, NotFound, ProtocolError, Unreachable
+from wherry.client.errors import ApiError, Conflict, Forbidden, NotFound, ProtocolError, TimedOut, Unreachable
 
 
 def test_the_version_is_negotiated_once_and_is_at_most_the_daemons(server, client):
@@ -168,3 +170,42 @@ def test_what_is_not_json_is_a_protocol_error(server, client):
     server.routes["containers/json"] = lambda request: request.answer(200, b"{oops")
     with pytest.raises(ProtocolError, match="invalid JSON from the daemon"):
         client.json(containers.listing())
+
+
+def test_a_silent_daemon_times_out_in_its_head_and_in_its_body(server, client):
+    def stall(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"half")
+        handler.wfile.flush()
+        wait(handler)
+
+    def wait(handler):
+        handler.close_connection = True
+        with suppress(ConnectionError):
+            handler.rfile.read(1)  # until the client leaves
+
+    server.routes["info"] = stall
+    answer = client.send(system.info(), seconds=0.05)
+    with pytest.raises(TimedOut):
+        answer.read()
+    server.routes["version"] = wait
+    with pytest.raises(TimedOut):
+        client.json(system.version(), seconds=0.05)
+    server.routes["info"] = lambda handler: handler.answer(200, b"{}")
+    assert client.json(system.info()) == {}
+
+
+def test_many_threads_share_few_idle_connections(server):
+    made = Client(parse(f"unix://{server.server_address}"), idle_max=2)
+    server.routes["info"] = lambda handler: handler.answer(200, b"{}")
+    threads = [threading.Thread(target=lambda: [made.json(system.info()) for _ in range(20)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([path for _, path, _ in server.requests if path.endswith("/info")]) == 160
+    connections = server.connections
+    assert made.json(system.info()) == {}
+    assert server.connections == connections
+    made.close()
