@@ -55,6 +55,8 @@ VERBS = {
     "list": lambda client, _: client("GET", "/containers/json?all=1"),
     "logs": getting("logs?stdout=1"),
     "top": getting("top"),
+    "stats": getting("stats?stream=0&one-shot=1"),
+    "update": posting("update", {"Memory": 64 << 20, "MemorySwap": 128 << 20, "CpuShares": 512}),
 }
 
 
