@@ -38,6 +38,11 @@ def proportional_of_daemon(engine: Engine, watch: Watch) -> None:
     watch.note(sum(_field(pid, "Pss") for pid in {*_family(engine.pid), *_outliving(engine)}))
 
 
+def proportional_of(pid: int) -> float:
+    """A process's share of its memory, in MiB."""
+    return _field(pid, "Pss")
+
+
 def _pid(engine: Engine, name: str) -> int:
     return int(engine.said("inspect", "--format", "{{.State.Pid}}", name))
 

@@ -20,34 +20,39 @@ ACCEPTED = (
 
 _STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 _HEALTH = tuple(HealthStatus)
+_NO_HEALTH = HealthStatus.NONE
+
+_Test = Callable[[Container], bool]
 
 
 def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
     """One function that says whether a container matches all filters; what needs a look-up is looked up once."""
     _check_values(wanted)
+    tests: list[_Test] = [test for names, test in _tests(engine, wanted) if any(name in wanted for name in names)]
+    return lambda container: all(test(container) for test in tests)
+
+
+def _tests(engine: Engine, wanted: Filters) -> tuple[tuple[tuple[str, ...], _Test], ...]:
+    """What each filter asks of a container."""
     ancestors = _ancestors(engine, wanted)
     before = _creation(engine, wanted, "before")
     since = _creation(engine, wanted, "since")
     exits = {_exit_code(text) for text in wanted.values("exited")}
-
-    def matches(container: Container) -> bool:
-        return (
-            wanted.starts("id", container.id)
-            and _name_matches(wanted, container)
-            and wanted.labels(container.config.labels or {})
-            and wanted.has("status", container.state.status)
-            and (not exits or _has_exited(container, exits))
-            and (ancestors is None or _descends(container, ancestors))
-            and (before is None or container.created_ns < before)
-            and (since is None or container.created_ns > since)
-            and wanted.has_any("volume", _volume_names(container))
-            and wanted.has_any("network", _network_names(container))
-            and _ports_match(wanted, container)
-            and wanted.truth("is-task") is not True
-            and wanted.has("health", container.state.health.status if container.state.health else HealthStatus.NONE)
-        )
-
-    return matches
+    return (
+        (("id",), lambda one: wanted.starts("id", one.id)),
+        (("name",), lambda one: _name_matches(wanted, one)),
+        (("label",), lambda one: wanted.labels(one.config.labels or {})),
+        (("status",), lambda one: wanted.has("status", one.state.status)),
+        (("exited",), lambda one: _has_exited(one, exits)),
+        (("ancestor",), lambda one: ancestors is None or _descends(one, ancestors)),
+        (("before",), lambda one: before is None or one.created_ns < before),
+        (("since",), lambda one: since is None or one.created_ns > since),
+        (("volume",), lambda one: wanted.has_any("volume", _volume_names(one))),
+        (("network",), lambda one: wanted.has_any("network", _network_names(one))),
+        (("publish", "expose"), lambda one: _ports_match(wanted, one)),
+        (("is-task",), lambda _: wanted.truth("is-task") is not True),
+        (("health",), lambda one: wanted.has("health", one.state.health.status if one.state.health else _NO_HEALTH)),
+    )
 
 
 def _check_values(wanted: Filters) -> None:

@@ -108,21 +108,19 @@ def _health_view(health: Health) -> dict[str, Any]:
 
 def status_words(state: State, *, now_ns: int) -> str:
     """`Up 3 minutes (Paused)` and the like (moby container.State.String)."""
-    since_start = human_duration(now_ns - state.started_ns)
-    since_end = human_duration(now_ns - state.finished_ns)
     match state.status:
         case Status.RUNNING:
-            return f"Up {since_start}{_health_words(state.health)}"
+            return f"Up {human_duration(now_ns - state.started_ns)}{_health_words(state.health)}"
         case Status.PAUSED:
-            return f"Up {since_start} (Paused)"
+            return f"Up {human_duration(now_ns - state.started_ns)} (Paused)"
         case Status.RESTARTING:
-            return f"Restarting ({state.exit_code}) {since_end} ago"
+            return f"Restarting ({state.exit_code}) {human_duration(now_ns - state.finished_ns)} ago"
         case Status.REMOVING:
             return "Removal In Progress"
         case Status.DEAD:
             return "Dead"
         case Status.EXITED if state.finished_ns != NEVER:
-            return f"Exited ({state.exit_code}) {since_end} ago"
+            return f"Exited ({state.exit_code}) {human_duration(now_ns - state.finished_ns)} ago"
         case Status.CREATED:
             return "Created"
         case _:

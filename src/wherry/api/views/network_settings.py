@@ -11,6 +11,7 @@ from wherry.model.container import Container
 from wherry.model.network import Attachment, Endpoint, PublishedPort
 
 _NO_ENDPOINT = Endpoint(id="", network_id="", network_name="")
+_NO_WISH = EndpointRequest()
 _DEFAULT_NETWORK = "bridge"
 
 
@@ -79,9 +80,11 @@ def _named(network: str) -> str:
 
 
 def _endpoint_view(asked: EndpointRequest | None, found: Endpoint) -> dict[str, Any]:
-    wish = asked or EndpointRequest()
+    if asked is None and found is _NO_ENDPOINT:
+        return _BLANK.copy()  # nearly every row of a long list
+    wish = asked or _NO_WISH
     return {
-        "IPAMConfig": msgspec.to_builtins(wish.ipam_config),
+        "IPAMConfig": msgspec.to_builtins(wish.ipam_config) if wish.ipam_config is not None else None,
         "Links": _list(wish.links),
         "Aliases": _list(wish.aliases),
         "MacAddress": found.mac_address or wish.mac_address,
@@ -132,3 +135,6 @@ def _published_view(port: PublishedPort) -> dict[str, Any]:
         "PublicPort": port.host_port,
         "Type": port.protocol,
     }
+
+
+_BLANK = _endpoint_view(_NO_WISH, _NO_ENDPOINT)
