@@ -72,6 +72,13 @@ def exec_and_wait(engine: Engine, container: str) -> None:
     connection.close()
 
 
+def one_sample(engine: Engine, container: str) -> None:
+    """What a container uses now."""
+    connection = _Connection(str(engine.socket))
+    _call(connection, "GET", f"/v1.41/containers/{container}/stats?stream=false&one-shot=true")
+    connection.close()
+
+
 def _create(connection: _Connection, network: str) -> str:
     host = {"AutoRemove": True, "NetworkMode": network}
     body = {"Image": "busybox", "Cmd": ["/bin/true"], "HostConfig": host}
