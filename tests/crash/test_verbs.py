@@ -375,6 +375,35 @@ class Session(Scenario):
 
 
 @scenario
+class Reconfigure(Scenario):
+    """A port more and one less on a running container, with a volume for its next start."""
+
+    def prepare(self):
+        self.daemon.run(PortBindings=PORT)
+
+    def act(self):
+        bound = [{"HostIp": "127.0.0.1", "HostPort": "42189"}]
+        volume = {"Type": "volume", "Source": "vv", "Target": "/vv"}
+        wish = {"Publish": {"81/tcp": bound}, "Unpublish": {"80/tcp": None}, "Env": ["A=b"], "Mounts": [volume]}
+        self.daemon.do("POST", "/containers/cc/update", {"Wherry": wish})
+
+    def check(self):
+        found = self.daemon.inspect("cc")
+        changed = "A=b" in found["Config"]["Env"]
+        wanted = {"81/tcp": "42189"} if changed else {"80/tcp": "42188"}
+        ports = {port: said[0]["HostPort"] for port, said in found["NetworkSettings"]["Ports"].items() if said}
+        assert ports == wanted
+        # The other one is nobody's: it can be had by anybody.
+        for port in {"42188", "42189"} - set(wanted.values()):
+            with socket.create_server(("127.0.0.1", int(port))):
+                pass
+        assert self.daemon.volumes() == (["vv"] if changed else [])
+        self.daemon.do("POST", "/containers/cc/restart?t=0")
+        assert [one["Destination"] for one in self.daemon.inspect("cc")["Mounts"]] == (["/vv"] if changed else [])
+        assert self.startable() == "running"
+
+
+@scenario
 class Links(Scenario):
     """The target of a link starts with another address, and the link is removed."""
 

@@ -31,6 +31,7 @@ from typing import Protocol
 from wherry.libcontainer.cgroups.stats import CpuStats, IoStats, MemoryStats, PidsStats, Stats
 from wherry.model.errors import Conflict, EngineError
 from wherry.model.finding import Finding
+from wherry.model.network import PublishedPort
 from wherry.oci.runtime import Process as ProcessSpec
 from wherry.oci.runtime import Resources, Spec
 
@@ -257,6 +258,12 @@ class Process(Protocol):
 
     def found_execs(self) -> list[FoundExec]:
         """Those that were there when the container was adopted; those that ended come first."""
+
+    async def hold(self, fds: tuple[int, ...], *, ports: Collection[PublishedPort]) -> None:
+        """Keep further sockets open as long as the container lives, and close those that hold other than `ports`.
+
+        The descriptors are the driver's from the call on.
+        """
 
     async def pause(self) -> None:
         """Freeze every process; returns when all are frozen."""

@@ -5,13 +5,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from wherry.drivers import resources
 from wherry.drivers.channel import Channel
 from wherry.drivers.driver import ExecBirth, ExitStatus, FoundExec, ProcessGone, Session, StartFailed, Usage
 from wherry.drivers.memory import MemoryWatch, Watched
 from wherry.model.errors import Conflict, EngineError, Unavailable
+from wherry.model.network import PublishedPort
 from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
@@ -226,6 +227,14 @@ class NativeProcess:
     def found_execs(self) -> list[FoundExec]:
         """Those that were there when it was adopted."""
         return self._found
+
+    async def hold(self, fds: tuple[int, ...], *, ports: Collection[PublishedPort]) -> None:
+        """Keep sockets open for the container, those of `ports` alone. Raises ProcessGone."""
+        names = tuple(f"{one.protocol} {one.host_ip} {one.host_port}" for one in ports)
+        try:
+            await self.ask(lambda serial: Hello(serial=serial, ports=names), fds)
+        finally:
+            wire.close_all(fds)
 
     async def pause(self) -> None:
         """Freeze every process. Raises ProcessGone."""

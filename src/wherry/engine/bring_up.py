@@ -52,6 +52,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     """
     running = after(container.state.status, Happening.START)
     check_links(engine, container)
+    container = await _with_its_mounts(engine, container)
     await live.forgotten()
     await live.unvisited()
     async with AsyncExitStack() as undo:
@@ -83,6 +84,17 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     await announce_address(engine, container)
     await begin_shipping(engine, container, live, sender)
     return container
+
+
+async def _with_its_mounts(engine: Engine, container: Container) -> Container:
+    """Those that it was given while it ran are its own from now on."""
+    if container.next_mounts is None:
+        return container
+    changed = await engine.change(
+        container.id,
+        lambda now: replace(now, mounts=now.mounts if now.next_mounts is None else now.next_mounts, next_mounts=None),
+    )
+    return replace(changed, state=container.state)
 
 
 def _foretold(before: Container, expected: Container) -> Container:

@@ -18,6 +18,7 @@ from wherry.engine.healing import begin_healing
 from wherry.engine.links import announce_addresses
 from wherry.engine.log_shipping import resume_shipping, stop_shipping
 from wherry.engine.rebuild import rebuild
+from wherry.engine.reconfigure import settle_ports
 from wherry.engine.sessions import leave_sessions, resume_sessions
 from wherry.engine.snapshots import wanted_snapshots
 from wherry.engine.start import start
@@ -185,6 +186,7 @@ async def _meet(engine: Engine, container: Container, process: Process) -> None:
     """A process that the record does not know was born just before the crash: its start was never announced."""
     if container.state.is_alive:
         await hold_again(engine, container)
+        await settle_ports(engine, container, process)
         await _note_birth(engine, container, process)
         await _freeze_as_recorded(container, process)
         await _limit_as_recorded(engine, container, process)

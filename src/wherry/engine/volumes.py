@@ -76,6 +76,7 @@ def volumes_in_use(engine: Engine) -> dict[str, list[str]]:
     """Names of volumes, and the ids of the containers that have them."""
     users: dict[str, list[str]] = {}
     for container in engine.containers.values():
-        for name in {mount.name for mount in container.mounts if mount.kind == "volume"}:
+        mounts = (*container.mounts, *(container.next_mounts or ()))
+        for name in {mount.name for mount in mounts if mount.kind == "volume"}:
             users.setdefault(name, []).append(container.id)
     return users

@@ -249,6 +249,20 @@ class HostConfig(_Wire, frozen=True, kw_only=True, rename="pascal"):
     readonly_paths: Strings = None
 
 
+class Reconfiguration(_Wire, frozen=True, kw_only=True, rename="pascal"):
+    """What Wherry can change of a container beside its limits (`Wherry` in the body of `/containers/{id}/update`).
+
+    `publish` and `unpublish` are as `PortBindings`; in `unpublish` no binding, or an empty port or address, means any.
+    """
+
+    publish: dict[str, tuple[PortBinding, ...] | None] | None = None
+    unpublish: dict[str, tuple[PortBinding, ...] | None] | None = None
+    env: Strings = None
+    env_remove: Strings = None
+    mounts: tuple[MountRequest, ...] | None = None
+    mounts_remove: Strings = None
+
+
 class EndpointIpam(_Wire, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Addresses that the user chose for an endpoint."""
 
@@ -320,3 +334,9 @@ class UpdateRequest(_Wire, frozen=True, kw_only=True, rename="pascal"):
     cpu_percent: int = 0
     io_maximum_i_ops: int = field(default=0, name="IOMaximumIOps")
     io_maximum_bandwidth: int = field(default=0, name="IOMaximumBandwidth")
+
+
+class ChangeRequest(UpdateRequest, frozen=True, kw_only=True, rename="pascal"):
+    """An update with what is Wherry's own."""
+
+    wherry: Reconfiguration | None = None

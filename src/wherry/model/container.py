@@ -58,6 +58,8 @@ class Container(Struct, frozen=True, kw_only=True):
     args: tuple[str, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
     links: tuple[Link, ...] = ()
+    next_mounts: tuple[MountPoint, ...] | None = None
+    publishing: bool = False
     state: State = State()
     attachment: Attachment | None = None
     storage_driver: str = ""

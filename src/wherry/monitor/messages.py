@@ -194,10 +194,15 @@ class Deliver(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """Who is there? Answered by Running. Descriptor: a line to the keeper to use from now on (if `line`)."""
+    """Who is there? Answered by Running. Descriptor: a line to the keeper to use from now on (if `line`).
+
+    `ports` are those that shall be held for the container from now on, such as `tcp 0.0.0.0 80`: the sockets of
+    others are closed. The further descriptors are sockets to be held as well.
+    """
 
     serial: int
     line: bool = False
+    ports: tuple[str, ...] | None = None
 
 
 class Attach(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):

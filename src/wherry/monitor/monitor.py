@@ -20,6 +20,7 @@ from wherry.monitor.container import Container
 from wherry.monitor.deposits import Deposits
 from wherry.monitor.ending import Ending
 from wherry.monitor.execs import Execs, Frozen
+from wherry.monitor.held import renew
 from wherry.monitor.inheritance import Inheritance
 from wherry.monitor.logwriter import LogWriter
 from wherry.monitor.loop import READ, Loop
@@ -289,7 +290,10 @@ class Monitor:
 
     def _greet(self, request: Hello, lines: list[socket.socket]) -> Answer:
         if request.line:
-            self._deposits.move(lines[0])
+            self._deposits.move(lines.pop(0))
+        if request.ports is not None:
+            more = tuple(each.detach() for each in lines)
+            self._held = renew(self._held, more, request.ports, self._deposits)
         return self._running(request.serial), ()
 
     def _running(self, serial: int) -> Running:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from wherry.model.config import EndpointRequest
 from wherry.model.finding import Finding
-from wherry.model.network import Attachment, Network, PortRequest
+from wherry.model.network import Attachment, Network, PortRequest, PublishedPort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,18 @@ class Sandbox:
     reservations: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Ports that were published on a running container: what it is attached to now, and the ports that are new.
+
+    The caller owns and closes `reservations`, as those of a `Sandbox`.
+    """
+
+    attachment: Attachment
+    ports: tuple[PublishedPort, ...]
+    reservations: tuple[int, ...]
+
+
 class Networks(Protocol):
     """All networks of this daemon."""
 
@@ -59,6 +71,12 @@ class Networks(Protocol):
 
     async def join(self, request: JoinRequest) -> Sandbox:
         """Make a sandbox. Raises NotFound (network), Conflict (address or port taken), InvalidParameter."""
+
+    async def publish(self, attachment: Attachment, request: JoinRequest) -> Published:
+        """Publish the request's ports besides, all or none. Raises EngineError in dockerd's words."""
+
+    async def unpublish(self, attachment: Attachment, ports: Collection[PublishedPort]) -> Attachment:
+        """Take back some of its ports; connections that are established go on. Safe to repeat."""
 
     async def leave(self, attachment: Attachment) -> None:
         """Undo a join. Safe to repeat."""

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from wherry.crashpoints import crash_point
 from wherry.linux.netlink import conntrack
 from wherry.model.errors import Unavailable
@@ -15,7 +17,7 @@ from wherry.model.ids import new_id
 from wherry.model.network import Attachment, Endpoint, Network, PortRequest, PublishedPort
 from wherry.networks import audit
 from wherry.networks.catalogue import BRIDGE, HOST, Catalogue, NetworkRecords
-from wherry.networks.driver import JoinRequest, Sandbox
+from wherry.networks.driver import JoinRequest, Published, Sandbox
 from wherry.networks.ground import Ground, close_ground, mappings, open_ground, relays, repair
 from wherry.networks.joining import Place, enter, publish
 from wherry.networks.options import DISABLED_BRIDGE, NetworkOptions, check
@@ -83,13 +85,40 @@ class LocalNetworks:
         self._attached[attachment.sandbox_id] = attachment
         return Sandbox(netns_fd=netns, attachment=attachment, reservations=reservations)
 
+    async def publish(self, attachment: Attachment, request: JoinRequest) -> Published:
+        """See Networks."""
+        ground = self._opened()
+        addressed = next(endpoint for endpoint in attachment.endpoints if endpoint.ip_address)
+        async with AsyncExitStack() as undo:
+            ports, reservations = await publish(ground, request, addressed, undo)
+            undo.pop_all()
+        grown = replace(attachment, ports=(*attachment.ports, *ports))
+        self._attached[attachment.sandbox_id] = grown
+        return Published(attachment=grown, ports=ports, reservations=reservations)
+
+    async def unpublish(self, attachment: Attachment, ports: Collection[PublishedPort]) -> Attachment:
+        """See Networks."""
+        left = replace(attachment, ports=tuple(port for port in attachment.ports if port not in ports))
+        if attachment.sandbox_id in self._attached:
+            self._attached[attachment.sandbox_id] = left
+            gone = replace(attachment, ports=tuple(port for port in attachment.ports if port in ports))
+            await self._withdraw(self._opened(), gone)
+        return left
+
     async def leave(self, attachment: Attachment) -> None:
         """Undo a join. Safe to repeat. The links are deleted after the answer, their addresses free after that."""
         ground = self._opened()
         if self._attached.pop(attachment.sandbox_id, None) is None:
             return
-        forwarded = mappings(attachment)
         crash_point("network.leaving")
+        await self._withdraw(ground, attachment)
+        for endpoint in attachment.endpoints:
+            self._detach(ground, endpoint)
+            crash_point("network.endpoint-detached")
+
+    async def _withdraw(self, ground: Ground, attachment: Attachment) -> None:
+        """Take back all ports of an attachment."""
+        forwarded = mappings(attachment)
         ground.firewall.withdraw(forwarded)
         crash_point("network.rules-withdrawn")
         for address in {one.container_ip for one in forwarded if one.protocol == "udp"}:
@@ -98,9 +127,6 @@ class LocalNetworks:
             await ground.proxy.drop(relays(attachment))
         for port in attachment.ports:
             ground.publisher.book.release(port)
-        for endpoint in attachment.endpoints:
-            self._detach(ground, endpoint)
-            crash_point("network.endpoint-detached")
 
     def networks(self) -> list[Network]:
         """All networks: bridge (unless it is disabled), host and none are always there."""

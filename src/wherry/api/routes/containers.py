@@ -14,6 +14,7 @@ from wherry.api.routing import Call, RouteTable
 from wherry.api.sessions import in_session
 from wherry.api.views.container import inspection_view, summary_view
 from wherry.api.views.stats import stats_view
+from wherry.engine.change import change
 from wherry.engine.create import create
 from wherry.engine.inspect import inspect
 from wherry.engine.kill import kill
@@ -27,10 +28,9 @@ from wherry.engine.start import start
 from wherry.engine.stats import prepare as prepare_stats
 from wherry.engine.stop import stop
 from wherry.engine.top import top
-from wherry.engine.update import update
 from wherry.engine.wait import Waiter, WaitResult, prepare
 from wherry.model.clock import now_ns
-from wherry.model.config import UpdateRequest
+from wherry.model.config import ChangeRequest
 
 routes = RouteTable()
 
@@ -122,8 +122,8 @@ async def rename_one(call: Call) -> StreamResponse:
 @routes.route("POST", "/containers/{name}/update")
 async def update_one(call: Call) -> StreamResponse:
     """`docker update`."""
-    request = update_request(await read_json(call.request, UpdateRequest, root="UpdateConfig"), call.version)
-    warnings = await call.verbs.run(update(call.engine, call.name, request))
+    request = update_request(await read_json(call.request, ChangeRequest, root="UpdateConfig"), call.version)
+    warnings = await call.verbs.run(change(call.engine, call.name, request))
     return answer({"Warnings": list(warnings) or None})
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from wherry.cli.each import each
 from wherry.cli.errors import CommandError
-from wherry.cli.flags import STRING, Flag, Verb
+from wherry.cli.flags import LIST, STRING, Flag, Verb
+from wherry.cli.options import ports
 from wherry.cli.options.declared import SHARED
+from wherry.cli.options.environment import environment
 from wherry.cli.options.spec import restart_policy
 from wherry.cli.output import complain, line
 from wherry.client import containers
@@ -36,6 +38,9 @@ FIELDS = {
     "pids-limit": "PidsLimit",
 }
 
+# Those of `run` that go beyond docker's update.
+OWN = ("env", "mount", "publish")
+
 
 def _update(session: Session, given: Given, names: list[str]) -> int:
     if not given.changed:
@@ -43,6 +48,9 @@ def _update(session: Session, given: Given, names: list[str]) -> int:
     body: dict[str, Any] = {field: given[flag] for flag, field in FIELDS.items() if flag in given.changed}
     if "restart" in given.changed:
         body["RestartPolicy"] = restart_policy(given["restart"])
+    own = _own(given)
+    if own:
+        body["Wherry"] = own
     warnings: list[str] = []
 
     def done(name: str, answer: bytes) -> None:
@@ -55,10 +63,27 @@ def _update(session: Session, given: Given, names: list[str]) -> int:
     return status
 
 
+def _own(given: Given) -> dict[str, Any]:
+    """What docker's update does not have: ports at once, variables and mounts at the next start."""
+    said: dict[str, Any] = {
+        "Publish": ports.published(given["publish"])[1],
+        "Unpublish": ports.published(given["publish-rm"])[1],
+        "Env": environment([], given["env"]),
+        "EnvRemove": given["env-rm"],
+        "Mounts": given["mount"],
+        "MountsRemove": given["mount-rm"],
+    }
+    return {name: value for name, value in said.items() if value}
+
+
 UPDATE = Verb(
     "[OPTIONS] CONTAINER [CONTAINER...]",
     _update,
     *(flag for flag in SHARED if flag.name in FIELDS),
     Flag("restart", "", STRING, "When to restart: no, always, unless-stopped, on-failure[:count]"),
+    *(flag for flag in SHARED if flag.name in OWN),
+    Flag("env-rm", "", LIST, "Take an environment variable away"),
+    Flag("mount-rm", "", LIST, "Take away what is mounted at a path of the container"),
+    Flag("publish-rm", "", LIST, "Publish a port no more ([[address:][hostPort]:]containerPort[/protocol])"),
     arguments=(1, None),
 )
