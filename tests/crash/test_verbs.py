@@ -389,7 +389,7 @@ class Reconfigure(Scenario):
 
     def check(self):
         found = self.daemon.inspect("cc")
-        changed = "A=b" in found["Config"]["Env"]
+        changed = "A=b" in (found["Config"]["Env"] or ())
         wanted = {"81/tcp": "42189"} if changed else {"80/tcp": "42188"}
         ports = {port: said[0]["HostPort"] for port, said in found["NetworkSettings"]["Ports"].items() if said}
         assert ports == wanted
