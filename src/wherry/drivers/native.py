@@ -1,6 +1,7 @@
 """The native driver: containers of our own libcontainer, each under a monitor that outlives the daemon."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
@@ -115,7 +116,7 @@ class NativeDriver:
         path = self._path(container_id)
         if os.path.isdir(path) and (process is None or process.lost_monitor):
             self._monitors.keeper.drop(container_id)
-        await asyncio.to_thread(_clear, path, mounts)
+        await asyncio.to_thread(_clear, path, mounts, process.cgroups_path if process else "")
 
     async def sweep(self, known: Collection[str]) -> list[str]:
         """End and forget every container but the known ones."""
@@ -183,7 +184,7 @@ class NativeDriver:
         path = self._path(container_id)
         if os.path.isdir(path):
             if is_orphaned:
-                _remove_stale_cgroup(path)
+                _remove_stale_cgroup(_planned_cgroup(path))
             shutil.rmtree(path)
         if process and process.lost_monitor:
             self._monitors.keeper.drop(container_id)
@@ -198,24 +199,25 @@ async def _birth_over(process: NativeProcess) -> None:
     _LOG.warning("container %s: its birth, begun under an earlier daemon, does not end", process.id)
 
 
-def _clear(path: str, mounts: int) -> None:
+def _clear(path: str, mounts: int, cgroups_path: str) -> None:
     """A dead container's mounts and its runtime directory; one that is gone is fine."""
     if mounts >= 0:
         os.close(mounts)
     if os.path.isdir(path):
-        _remove_stale_cgroup(path)
+        _remove_stale_cgroup(cgroups_path or _planned_cgroup(path))
         crash_point("forget.cgroup-removed")
         shutil.rmtree(path)
 
 
-def _remove_stale_cgroup(path: str) -> None:
-    """The cgroup of a container whose monitor could not do it any more."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+def _planned_cgroup(path: str) -> str:
+    """Where the cgroup of the container with that runtime directory is, empty for none."""
+    with rundir.opened(path) as directory:
         plan = rundir.load_plan(directory)
-        if plan and plan.spec.linux and plan.spec.linux.cgroups_path:
-            remove_cgroup(cgroups.open_existing(plan.spec.linux.cgroups_path))
-    except FileNotFoundError:
-        pass
-    finally:
-        os.close(directory)
+    return plan.spec.linux.cgroups_path if plan and plan.spec.linux else ""
+
+
+def _remove_stale_cgroup(cgroups_path: str) -> None:
+    """The cgroup of a container whose monitor could not do it any more."""
+    with contextlib.suppress(FileNotFoundError):
+        if cgroups_path:
+            remove_cgroup(cgroups.open_existing(cgroups_path))
