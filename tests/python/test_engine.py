@@ -90,14 +90,14 @@ engine = wherry.Engine.local(**eval(sys.argv[1]))
 engine.open()
 engine.images.import_(sys.stdin.buffer.read(), "busybox")
 print(engine.root, engine.run("busybox", ["sleep", "1000"]).inspect().state.pid, flush=True)
-while True:
-    import signal; signal.pause()
+import signal
+if not sys.argv[2:]: signal.pause()
 """
 
 
-def program(busybox_tar, **options):
+def program(busybox_tar, *words, **options):
     started = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, repr(options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", PROGRAM, repr(options), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     started.stdin.write(busybox_tar)
     started.stdin.close()
@@ -114,6 +114,15 @@ def test_a_killed_program_leaves_no_container(busybox_tar):
     assert select.select([alive], [], [], 20)[0]
     os.close(alive)
     until_gone(root)
+
+
+def test_a_program_that_does_not_close_its_engine_leaves_no_container(busybox_tar):
+    started, root, pid = program(busybox_tar, "ends")
+    assert started.wait() == 0
+    started.stdout.close()
+    until_gone(root)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_killed_program_that_wanted_it_leaves_its_container(busybox_tar, root):
@@ -148,3 +157,4 @@ def test_what_cannot_start_says_why_and_leaves_nothing(tmp_path):
         wherry.Engine.local(root).open()
     with pytest.raises(ValueError, match="outlive"):
         wherry.Engine.local(keep=True)
+    assert not wherry.Engine.local().root.exists()

@@ -39,6 +39,7 @@ class LocalEngine:
             raise EngineFailed(NOT_ROOT)
         with ExitStack() as undo:
             if self.plan.is_temporary:
+                self.plan.root.mkdir(0o700)
                 undo.callback(shutil.rmtree, self.plan.root, ignore_errors=True)
             if not self.plan.keep:
                 undo.callback(_dismiss, _guard(self.plan))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ def plan_of(
     registry_mirrors: Sequence[str] = (),
     storage_driver: str = "",
 ) -> Plan:
-    """The plan for a root, or for a fresh temporary one. Raises ValueError for a temporary one to be kept."""
+    """The plan for a root, or for a temporary one that is still to be made; ValueError when that is to be kept."""
     if root is None and keep:
         raise ValueError("what is to outlive the engine needs a root that does: say root=…")
-    place = Path(tempfile.mkdtemp(prefix="wherry-")) if root is None else Path(root).absolute()
+    place = Path(tempfile.gettempdir(), f"wherry-{token_hex(8)}") if root is None else Path(root).absolute()
     return Plan(
         root=place,
         bridge=bridge or bridge_of(place),
