@@ -19,7 +19,7 @@ from wherry.model.errors import EngineError, InvalidParameter
 JSON_BYTES_MAX = 4 * 1024 * 1024
 # Room for `{}`, `null` and some white space (moby postContainersStart).
 EMPTY_BODY_BYTES_MAX = 7
-STREAM_CHUNK_BYTES = 256 * 1024
+STREAM_CHUNK_BYTES = 512 * 1024
 
 T = TypeVar("T", bound=Struct)
 

@@ -20,6 +20,8 @@ HEAD_BYTES_MAX = 1024 * 1024
 HEADERS_MAX = 500
 HEAD_SECONDS = 30.0
 IDLE_SECONDS = 3600.0
+# Of a body that nobody has read yet: enough that a large one does not stop and go.
+BODY_BYTES_AHEAD = 512 * 1024
 # After an early refusal: how long to read on, so that the client gets to see the answer.
 LINGER_SECONDS = 2.0
 # What a stream that waits for news has to tell already goes out to a client that has ended its own half.
@@ -169,6 +171,7 @@ class Connections(web.Server):
             "max_field_size": HEAD_BYTES_MAX,
             "max_headers": HEADERS_MAX,
             "auto_decompress": False,
+            "read_bufsize": BODY_BYTES_AHEAD,
         }
 
     def __call__(self) -> RequestHandler:

@@ -18,9 +18,13 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "version": ("version", "VERSION", "Show the versions of client and daemon"),
     "info": ("info", "INFO", "Show the daemon's state and abilities"),
     "attach": ("attach", "ATTACH", "Connect this terminal to a running container's streams"),
+    "commit": ("look_inside", "COMMIT", "Make an image of what a container has become"),
+    "cp": ("cp", "CP", "Copy files between a container and this machine"),
     "create": ("run", "CREATE", "Create a container without starting it"),
+    "diff": ("look_inside", "DIFF", "Show what a container changed of its image"),
     "doctor": ("doctor", "DOCTOR", "Show what this host can do for containers, and what is missing"),
     "events": ("events", "EVENTS", "Show what happens in the daemon as it happens"),
+    "export": ("look_inside", "EXPORT", "Write a container's file system as a tar archive"),
     "history": ("history", "HISTORY", "Show the steps that made an image"),
     "import": ("import_", "IMPORT", "Make an image from the tar archive of a file system"),
     "inspect": ("inspect", "INSPECT", "Show everything about containers, images, networks or volumes"),
@@ -66,8 +70,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
 }
 
 OF_CONTAINERS = (
-    "attach", "create", "exec", "kill", "logs", "pause", "port", "rename", "restart", "rm", "run", "start", "stats",
-    "stop", "top", "unpause", "update", "wait",
+    "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "port", "rename",
+    "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
 )  # fmt: skip
 
 # Other words for the same verbs; those in a group are listed by the group's help under their first name.

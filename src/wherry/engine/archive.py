@@ -85,7 +85,7 @@ async def put(
 async def _put(visited: Visited, path: str, body: AsyncIterator[bytes], *, same_kind: bool, as_user: bool) -> None:
     container = visited.container
     owner = await asyncio.to_thread(_owner, visited) if as_user else None
-    worker, control = await asyncio.to_thread(
+    worker, pipe = await asyncio.to_thread(
         start_put,
         visited.view,
         path,
@@ -96,8 +96,8 @@ async def _put(visited: Visited, path: str, body: AsyncIterator[bytes], *, same_
     )
     crash_point("archive.put-begun")
     async with listening(worker) as conversation:
-        with control:
-            await until_sent_away(visited.visit, feed(control, body))
+        with open(pipe, "wb", buffering=0) as into:
+            await until_sent_away(visited.visit, feed(into.fileno(), body))
         await until_sent_away(visited.visit, conversation.part())
 
 

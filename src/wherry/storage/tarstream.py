@@ -1,11 +1,13 @@
 """A stream of 512-byte records, read from a descriptor in large pieces."""
 
+import errno
 import os
 
 from wherry.storage.tarnumbers import UNEXPECTED_EOF, TarError
 
 RECORD = 512
 _READ_SIZE = 1 << 20
+_SPLICE_MIN = 1 << 16
 
 
 class RecordStream:
@@ -17,6 +19,7 @@ class RecordStream:
         self._position = 0
         self._payload = 0  # bytes of the current payload not yet read
         self._padding = 0
+        self._splices = True
 
     def record(self) -> bytes:
         """The next record, or nothing at the end of the stream. Raises TarError for part of one."""
@@ -54,6 +57,9 @@ class RecordStream:
         self._payload -= size
         while size:
             if self._position >= len(self._buffer):
+                size -= self._splice(out, size)
+                if not size:
+                    return
                 self._fill(1)
             piece = memoryview(self._buffer)[self._position : self._position + size]
             if not piece:
@@ -61,6 +67,22 @@ class RecordStream:
             written = os.write(out, piece)
             self._position += written
             size -= written
+
+    def _splice(self, out: int, size: int) -> int:
+        """Have the kernel move what it can from a pipe into a file; how much that was."""
+        done = 0
+        while self._splices and size - done >= _SPLICE_MIN:
+            try:
+                moved = os.splice(self._fd, out, size - done)
+            except OSError as error:
+                if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EPERM}:
+                    raise
+                self._splices = False  # no pipe, or a file system that takes no pages
+                break
+            if not moved:
+                raise TarError(UNEXPECTED_EOF)
+            done += moved
+        return done
 
     def copy_sparse(self, out: int, pieces: list[tuple[int, int]], size: int) -> None:
         """Write the pieces (offset, length) of the current payload to a file of `size` bytes. Raises as above."""

@@ -1,5 +1,6 @@
 """Workers inside a container's file system: what the daemon gives them, and how it understands what they say."""
 
+import fcntl
 import os
 import socket
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from wherry.storage.view import MEMORY, View
 from wherry.storage.workforce import Argument, Descriptor, Worker, start
 
 FOUND_PARTS = 5
+PIPE_BYTES = 1 << 20
 
 
 def open_bind(source: str, *, recursive: bool, writable: bool) -> int:
@@ -59,21 +61,23 @@ def start_put(
     owner: tuple[int, int] | None,
     root_is_writable: bool,
     points: Sequence[tuple[str, bool]],
-) -> tuple[Worker, socket.socket]:
-    """One that unpacks a tar into a directory; it comes by the socket, which is the caller's.
+) -> tuple[Worker, int]:
+    """One that unpacks a tar into a directory; it comes by a pipe, whose writing end is the caller's.
 
     `points` are the container's mount points, and whether they may be written to. Raises EngineError, OSError.
     """
-    ours, theirs = socket.socketpair()
+    theirs, ours = os.pipe2(os.O_CLOEXEC)
     uid, gid = owner or (-1, -1)
     flat = [word for place, writable in points for word in (place, int(writable))]
     words = (int(same_kind), uid, gid, int(root_is_writable), len(points), *flat, *_words(view))
-    with theirs:
-        try:
-            return start("put", path, *words, stdin=theirs.fileno()), ours
-        except BaseException:
-            ours.close()
-            raise
+    try:
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        return start("put", path, *words, stdin=theirs), ours
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
 
 
 def read_found(parts: Sequence[bytes]) -> Found:

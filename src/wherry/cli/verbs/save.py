@@ -28,11 +28,11 @@ def _save(session: Session, given: Given, names: list[str]) -> int:
         for piece in pieces:
             write_all(1, piece)
         return 0
-    _to_file(given["output"], pieces)
+    to_file(given["output"], pieces)
     return 0
 
 
-def _to_file(path: str, pieces: Iterable[bytes]) -> None:
+def to_file(path: str, pieces: Iterable[bytes]) -> None:
     """Write a file whole or not at all: under another name until it is complete."""
     if os.path.isdir(path):
         raise CommandError(f'invalid output path: "{path}" is a directory')
