@@ -99,7 +99,7 @@ class Daemon:
         try:
             yield process
         finally:
-            process.communicate(timeout=60)
+            process.said = process.communicate(timeout=60)
 
     def wherry(self, *arguments: object, **options: object):
         return self.run(str(BIN / "wherry"), *arguments, **options)
