@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 from bench.engines import Engine
@@ -110,3 +111,31 @@ def read_logs(engine: Engine, container: str) -> bytes:
     assert answer.status == 200, (answer.status, data)
     connection.close()
     return data
+
+
+def send_archive(engine: Engine, container: str, path: str, archive: Path) -> None:
+    """Unpack a tar file in a container."""
+    connection = _Connection(str(engine.socket))
+    with archive.open("rb") as file:
+        headers = {"Content-Type": "application/x-tar", "Content-Length": str(archive.stat().st_size)}
+        connection.putrequest("PUT", f"/v1.41/containers/{container}/archive?path={path}")
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.sock.sendfile(file)
+    answer = connection.getresponse()
+    assert answer.status == 200, (answer.status, answer.read())
+    answer.read()
+    connection.close()
+
+
+def take_archive(engine: Engine, container: str, path: str) -> None:
+    """Read what stands at a path in a container as a tar, to its end."""
+    connection = _Connection(str(engine.socket))
+    connection.request("GET", f"/v1.41/containers/{container}/archive?path={path}")
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.status
+    buffer = bytearray(1 << 20)
+    while answer.readinto(buffer):
+        pass
+    connection.close()

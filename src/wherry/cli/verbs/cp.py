@@ -124,7 +124,7 @@ def _in(session: Session, name: str, path: str, target: str, given: Given) -> in
         from wherry.cli.tars import pack
 
         counted = Counted(pack(path, new or old, follow=given["follow-link"]))
-    call = containers.extract(name, directory, counted, keep_kinds=True, copy_owner=given["archive"])
+    call = containers.extract(name, directory, counted, keep_kinds=True, chown=given["archive"])
     session.client.send(call).read()
     return counted.bytes
 
