@@ -80,6 +80,16 @@ def test_the_history_outlives_the_daemon(daemon, told):
     assert told("container=abcone") == LIFE
 
 
+def test_looking_at_processes_is_told(daemon):
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    client = daemon.client()
+    events = client.events(decode=True, filters={"event": "top"})
+    daemon.docker("top", "box")
+    assert next(events)["Actor"]["Attributes"] == {"image": "busybox", "name": "box"}
+    events.close()
+    client.close()
+
+
 def test_a_configuration_that_is_read_again_is_told(daemon):
     client = daemon.client()
     events = client.events(decode=True, filters={"type": "daemon"})

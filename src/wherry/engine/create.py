@@ -19,7 +19,7 @@ from wherry.engine.discard import discard
 from wherry.engine.engine import Engine
 from wherry.engine.healing import restarts_max
 from wherry.engine.images import find_image
-from wherry.engine.links import resolve_links
+from wherry.engine.links import resolve_links, warnings_of_links
 from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
 from wherry.engine.plan.namespaces import CONTAINER
@@ -82,7 +82,7 @@ async def create(engine: Engine, request: CreateRequest, *, name: str = "", plat
     tell(engine, container, "create")
     await _refuse_ended_session(engine, container)
     more = warnings_of(container, lacking=lacking())
-    return Created(id=container_id, warnings=(*warnings, *more))
+    return Created(id=container_id, warnings=(*warnings, *more, *warnings_of_links(engine, container)))
 
 
 async def _refuse_ended_session(engine: Engine, container: Container) -> None:

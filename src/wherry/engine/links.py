@@ -58,6 +58,13 @@ def _target(engine: Engine, name: str) -> Container:
         name = mode.removeprefix(_CONTAINER)
 
 
+def warnings_of_links(engine: Engine, container: Container) -> tuple[str, ...]:
+    """What a link does not do here: with --icc=false dockerd lets the two talk all the same."""
+    if not container.links or engine.settings.bridge.between_containers:
+        return ()
+    return ("Links are names only: the daemon's --icc=false keeps linked containers from reaching one another",)
+
+
 def links_in_force(engine: Engine, container: Container) -> dict[str, Container]:
     """The running containers that a container on the default bridge is linked to, by the links' whole names."""
     if container.host_config.network_mode != BRIDGE:

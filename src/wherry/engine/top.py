@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
+from wherry.engine.telling import tell
 from wherry.model.errors import Conflict, EngineError, InvalidParameter
 from wherry.model.state import Status
 
@@ -34,7 +35,9 @@ async def top(engine: Engine, name: str, *, ps_args: str = "") -> Top:
         raise Conflict(f"container {container.id} is not running")
     process = engine.live_of(container.id).process
     pids = set(await process.pids()) if process is not None else set()
-    return _parse(await _run_ps((ps_args or DEFAULT_ARGUMENTS).split(), pids), pids)
+    found = _parse(await _run_ps((ps_args or DEFAULT_ARGUMENTS).split(), pids), pids)
+    tell(engine, container, "top")
+    return found
 
 
 def _refuse_other_headings(ps_args: str) -> None:

@@ -163,7 +163,7 @@ class _Removal:
         await self._library.tags.commit(*(each for each, _ in staged))
         crash_point("rmi.recorded")
         for _, action in staged:
-            self._library.announce(action, image.id, image.id, image)
+            self._library.announce(action, image.id, image.id, None if action == "delete" else image)
 
     def _references(self, image_id: str) -> list[Reference]:
         return [parse_reference(tag.reference) for tag in self._library.names_of(image_id)]
