@@ -108,7 +108,7 @@ class Daemon:
         try:
             if body is not None and not isinstance(body, bytes):
                 body, headers = json.dumps(body), {"Content-Type": "application/json"}
-            connection.request(method, f"/v1.45{path}", body, headers or {})
+            connection.request(method, f"/v1.51{path}", body, headers or {})
             answer = connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as error:

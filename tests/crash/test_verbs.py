@@ -156,6 +156,22 @@ class Pause(Scenario):
 
 
 @scenario
+class CreateWithImage(Scenario):
+    """The view of a mounted image comes and goes with its container."""
+
+    also = ("create.snapshot-prepared", "remove.snapshot-removed")
+
+    def act(self):
+        mount = {"Type": "image", "Source": "busybox", "Target": "/image"}
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"Mounts": [mount]}}
+        self.daemon.do("POST", "/containers/create?name=cc", body)
+        self.daemon.do("DELETE", "/containers/cc")
+
+    def check(self):
+        self.startable()
+
+
+@scenario
 class Update(Scenario):
     """The kernel has what the record says."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wherry.model.config import HostConfig
-from wherry.model.errors import InvalidParameter
+from wherry.model.errors import EngineError, InvalidParameter
 from wherry.oci.runtime import Device, DeviceRule
 
 # moby oci HostDevices: not those that the container has of its own.
@@ -24,7 +24,7 @@ class Node:
 
 
 def nodes(host_config: HostConfig) -> tuple[Node, ...]:
-    """All that must be made. Raises InvalidParameter for what is no device or not there."""
+    """All that must be made. Raises EngineError for what is no device or not there, InvalidParameter for an access."""
     found = {node.device.path: node for node in _of_host()} if host_config.privileged else {}
     for device in host_config.devices or ():
         access = device.cgroup_permissions or _ACCESS
@@ -47,9 +47,11 @@ def _of_host() -> Iterator[Node]:
 
 
 def node_of(path: str, inside: str, access: str) -> Node:
-    """One device of the host under another name. Raises InvalidParameter when it is none."""
-    (found,) = _named(path, inside, access)
-    return found
+    """One device of the host under another name. Raises EngineError when it is none."""
+    found = _named(path, inside, access)
+    if len(found) != 1:
+        raise EngineError(f'error gathering device information while adding custom device "{path}": not a device node')
+    return found[0]
 
 
 def _named(path: str, inside: str, access: str) -> list[Node]:
@@ -57,16 +59,12 @@ def _named(path: str, inside: str, access: str) -> list[Node]:
         status = os.stat(path)
     except OSError as error:
         words = (error.strerror or "").lower()
-        raise InvalidParameter(
-            f'error gathering device information while adding custom device "{path}": {words}'
-        ) from None
+        raise EngineError(f'error gathering device information while adding custom device "{path}": {words}') from None
     if stat.S_ISDIR(status.st_mode):
         return list(_below(os.path.realpath(path), inside, access))
     node = _node(status, inside, access)
     if node is None:
-        raise InvalidParameter(
-            f'error gathering device information while adding custom device "{path}": not a device node'
-        )
+        raise EngineError(f'error gathering device information while adding custom device "{path}": not a device node')
     return [node]
 
 

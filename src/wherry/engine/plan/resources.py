@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from wherry.model.config import HostConfig, ThrottleDevice, WeightDevice
-from wherry.model.errors import InvalidParameter
+from wherry.model.errors import EngineError
 from wherry.oci import runtime as oci
 
 CPU_PERIOD_MICROSECONDS = 100_000
@@ -17,7 +17,7 @@ FindDevice = Callable[[str], tuple[int, int]]
 def resources(
     host_config: HostConfig, device_rules: tuple[oci.DeviceRule, ...], find_device: FindDevice
 ) -> oci.Resources:
-    """All limits; those not asked for are absent, so that the kernel's defaults stay. Raises InvalidParameter."""
+    """All limits; those not asked for are absent, so that the kernel's defaults stay. Raises EngineError."""
     return oci.Resources(
         devices=device_rules,
         memory=_memory(host_config),
@@ -95,4 +95,4 @@ def _number(path: str, find: FindDevice) -> tuple[int, int]:
     try:
         return find(path)
     except OSError as error:
-        raise InvalidParameter(f"stat {path}: {(error.strerror or '').lower()}") from None
+        raise EngineError(f"stat {path}: {(error.strerror or '').lower()}") from None
