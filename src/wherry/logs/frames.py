@@ -7,6 +7,7 @@ from urllib.parse import quote_plus
 from wherry.logs.driver import LogLine, LogQuery, LogText
 
 _HEADER = struct.Struct(">BxxxI")  # stream 1 or 2, length (API, "Stream format" of attach)
+_LENGTH = len("2006-01-02T15:04:05.999999999Z")
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
@@ -55,5 +56,7 @@ def _decorated(line: LogText, query: LogQuery) -> str:
 
 def _nine_digits(time: str) -> str:
     """RFC 3339 with exactly nine digits after the point (moby jsonmessage.RFC3339NanoFixed)."""
+    if len(time) == _LENGTH:
+        return time
     whole, _, fraction = time.removesuffix("Z").partition(".")
     return f"{whole}.{fraction:0<9}Z"

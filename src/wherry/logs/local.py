@@ -10,7 +10,7 @@ import msgspec
 from wherry.logs.driver import LogLine, LogQuery, LogText
 from wherry.logs.follow import Follower
 from wherry.logs.segments import Segment, SegmentFiles
-from wherry.model.clock import rfc3339
+from wherry.model.clock import NANOSECONDS, rfc3339
 from wherry.monitor.lognames import Numbered
 from wherry.monitor.packed import ATTRIBUTES, STDERR, Packet, stamps
 from wherry.monitor.rundir import opened
@@ -80,7 +80,8 @@ class _Wanted:
         chosen = [(stamp, text) for stamp, text in timed if query.since_ns <= stamp <= self._until_ns]
         if query.is_plain:
             return [LogText(text, stream) for _, text in chosen]
-        return [LogLine(text, stream, rfc3339(stamp), attributes) for stamp, text in chosen]
+        times = _times([stamp for stamp, _ in chosen])
+        return [LogLine(text, stream, time, attributes) for time, (_, text) in zip(times, chosen, strict=True)]
 
 
 async def _batches(segment: Segment, wanted: _Wanted) -> AsyncIterator[Sequence[LogText]]:
@@ -117,6 +118,18 @@ def _texts(packet: Packet) -> list[str]:
     last = lines.pop()
     texts = [f"{line}\n" for line in lines]
     return [*texts, last] if last else texts
+
+
+def _times(stamps_ns: list[int]) -> list[str]:
+    """As RFC 3339 with nine digits; the seconds of many lines are the same, and take longest."""
+    times = []
+    known, prefix = -1, ""
+    for stamp in stamps_ns:
+        second, fraction = divmod(stamp, NANOSECONDS)
+        if second != known:
+            known, prefix = second, rfc3339(second * NANOSECONDS)[:-1]
+        times.append(f"{prefix}.{fraction:09}Z")
+    return times
 
 
 def _skip(segments: list[Segment], query: LogQuery) -> None:
