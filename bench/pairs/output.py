@@ -14,14 +14,14 @@ LOG_LINES = 1_000_000
 UNROTATED = ("--log-driver", "json-file", "--log-opt", "max-size=10g")
 
 
-def write_log(shortest: int, longest: int) -> Callable[[Engine, Watch], None]:
+def write_log(shortest: int, longest: int, log: tuple[str, ...] = UNROTATED) -> Callable[[Engine, Watch], None]:
     """A container that writes all of a file to its stdout, from `docker run -d` until it has exited."""
 
     def measure(engine: Engine, watch: Watch) -> None:
         path = inputs.lines(engine.inputs, shortest=shortest, longest=longest, megabytes=MEGABYTES)
         with watch:
             name = engine.said(
-                "run", "-d", "--network", "none", *UNROTATED, "-v", f"{path}:/lines:ro",
+                "run", "-d", "--network", "none", *log, "-v", f"{path}:/lines:ro",
                 "busybox", "/bin/cat", "/lines",
             )  # fmt: skip
             code = engine.said("wait", name)
@@ -63,6 +63,14 @@ PAIRS = (
         title="200 MB to stdout, lines of 20 to 60 bytes, until exit",
         measure=write_log(20, 60),
         goal=Times(5),
+        runs=5,
+        pauses=False,
+    ),
+    Pair(
+        name="log-local",
+        title="the same into the driver `local`, rotated and compressed",
+        measure=write_log(20, 60, ("--log-driver", "local")),
+        goal=Times(3),
         runs=5,
         pauses=False,
     ),

@@ -1,5 +1,6 @@
 """Lines of containers reach the servers that log drivers name, also when daemon, monitor and server are killed."""
 
+import json
 import os
 import select
 import signal
@@ -180,3 +181,35 @@ def test_fluentd_may_come_later_when_that_is_said(daemon):
     daemon.docker("run", "--name", "patient", "--log-driver", "fluentd", *options, "busybox", "echo", "hello")
     assert daemon.out("logs", "patient") == "hello"
     daemon.docker("rm", "patient")
+
+
+def test_the_daemons_own_options_are_for_containers_that_do_not_say(another_daemon):
+    daemon = another_daemon
+    settings = daemon.root / "daemon.json"
+    said = {"log-driver": "local", "log-opts": {"max-size": "5k", "cache-disabled": "false"}}
+    settings.write_text(json.dumps(said))
+    daemon.restart()
+    assert daemon.out("info", "-f", "{{.LoggingDriver}}") == "local"
+    daemon.docker("create", "--name", "plain", "busybox")
+    daemon.docker("create", "--name", "own", "--log-opt", "max-size=7k", "busybox")
+    daemon.docker("create", "--name", "other", "--log-driver", "json-file", "busybox")
+    shown = [
+        json.loads(daemon.out("inspect", "-f", "{{json .HostConfig.LogConfig}}", name))
+        for name in ("plain", "own", "other")
+    ]
+    assert shown == [
+        {"Type": "local", "Config": said["log-opts"]},
+        {"Type": "local", "Config": {"max-size": "7k", "cache-disabled": "false"}},
+        {"Type": "json-file", "Config": {"cache-disabled": "false", "max-size": "20m", "max-file": "5"}},
+    ]
+    daemon.docker("rm", *names)
+    daemon.stop()
+    for wrong, words in (
+        ({"log-opts": {"foo": "1"}}, "failed to set log opts: unknown log opt 'foo' for json-file log driver"),
+        ({"log-driver": "nosuch"}, "failed to set log opts: logger: no log driver named 'nosuch' is registered"),
+    ):
+        settings.write_text(json.dumps(wrong))
+        with pytest.raises(RuntimeError, match=words):
+            daemon.start()
+    settings.write_text("{}")
+    daemon.start()

@@ -53,6 +53,7 @@ STORAGE_DRIVERS: dict[str, type[Overlay | Vfs]] = {"overlay": Overlay, "overlay2
 LOG_DRIVERS: tuple[LogDriver, ...] = (
     JsonFileDriver(), LocalDriver(), NoneDriver(), SyslogDriver(), JournaldDriver(), FluentdDriver(), GelfDriver(),
 )  # fmt: skip
+_LOG_DRIVERS = {driver.name: driver for driver in LOG_DRIVERS}
 DEFAULT_STORAGE_DRIVER = "overlay"
 DEFAULT_VOLUME_DRIVER = "local"
 
@@ -65,6 +66,7 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
 
     Raises EngineError, OSError, and UnknownFormat for state of a newer version.
     """
+    _check_log_options(settings)
     _provide_directory(settings.data_root, DATA_ROOT_MODE)
     _provide_directory(settings.exec_root, EXEC_ROOT_MODE)
     _provide_directory(settings.data_root / "containers", DATA_ROOT_MODE)
@@ -99,7 +101,7 @@ def _furnish(settings: Settings, ledger: Ledger, bus: Bus, tasks: asyncio.TaskGr
         networks=LocalNetworks(network_options(settings), Shelf(ledger, "networks", Network), settings.exec_root),
         drivers=_exec_drivers(settings, containers),
         load_driver=partial(load, EXEC_GROUP, root=settings.exec_root / "drivers"),
-        log_drivers={driver.name: driver for driver in LOG_DRIVERS},
+        log_drivers=dict(_LOG_DRIVERS),
         load_log_driver=_load_log_driver,
         library=_library(settings, ledger, storage, bus),
         bus=bus,
@@ -117,10 +119,10 @@ def _load_log_driver(name: str) -> LogDriver | None:
     return None
 
 
-def _check_log_options(house: Engine, settings: Settings) -> None:
+def _check_log_options(settings: Settings) -> None:
     """The options that containers are to have, before any of them is made. Raises InvalidParameter."""
     name = settings.log_driver
-    driver = house.log_drivers.get(name) or house.load_log_driver(name)
+    driver = _LOG_DRIVERS.get(name) or _load_log_driver(name)
     if driver is None:
         raise InvalidParameter(f"failed to set log opts: logger: no log driver named '{name}' is registered")
     try:
