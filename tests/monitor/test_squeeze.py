@@ -213,3 +213,20 @@ async def test_a_follower_sees_nothing_twice_when_a_log_is_cleared_under_it(log)
     ended.set()
     await task
     assert seen == sorted(set(seen))
+
+
+async def test_a_damaged_block_costs_its_own_lines_only(tmp_path):
+    log = Log(tmp_path, "local", bytes_max=900_000)
+    log.say(2_000)
+    name = log.names.rotated()[-1]
+    log.compress(name)
+    path = tmp_path / f"{name}.gz"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    found = await log.read()
+    assert found == sorted(set(found))
+    assert found[0] == 0
+    assert found[-1] == log.said - 1
+    assert 0 < log.said - len(found) < 40_000
+    log.close()
