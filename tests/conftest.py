@@ -29,6 +29,17 @@ def foreman():
     WORKFORCE.close()
 
 
+@pytest.fixture
+def without_foreman():
+    """The end of an engine in the test's own process is the foreman's, too; afterwards he is there again."""
+    WORKFORCE.close()
+    yield
+    WORKFORCE.warm_up()
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while "wherry-foreman" not in _children(os.getpid()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # it is known by its name a moment after its start
+
+
 SKIPPED = 75
 
 

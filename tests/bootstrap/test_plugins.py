@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import wherry
-from wherry.storage.workforce import WORKFORCE
+
+pytestmark = pytest.mark.usefixtures("without_foreman")
 
 DRIVERS = """
 from wherry.drivers.native import NativeDriver
@@ -43,14 +44,6 @@ copies = wherry_plain:Copies
 [wherry.exec_drivers]
 second = wherry_plain:Second
 """
-
-
-@pytest.fixture(autouse=True)
-def without_foreman():
-    """An engine's end is that of the process that it orders workers from, which is the whole test run's otherwise."""
-    WORKFORCE.close()
-    yield
-    WORKFORCE.warm_up()
 
 
 @pytest.fixture

@@ -12,18 +12,9 @@ import pytest
 
 import wherry
 from wherry import aio
-from wherry.storage.workforce import WORKFORCE
 
-pytestmark = pytest.mark.usefixtures("leaves_no_trace")
+pytestmark = pytest.mark.usefixtures("without_foreman", "leaves_no_trace")
 SLEEP = ["sleep", "1000"]
-
-
-@pytest.fixture(autouse=True)
-def without_foreman():
-    """An engine's end is that of the process that it orders workers from, which is the whole test run's otherwise."""
-    WORKFORCE.close()
-    yield
-    WORKFORCE.warm_up()
 
 
 @pytest.fixture
