@@ -19,7 +19,6 @@ from wherry.model.errors import EngineError, InvalidParameter
 JSON_BYTES_MAX = 4 * 1024 * 1024
 # Room for `{}`, `null` and some white space (moby postContainersStart).
 EMPTY_BODY_BYTES_MAX = 7
-STREAM_CHUNK_BYTES = 512 * 1024
 
 T = TypeVar("T", bound=Struct)
 
@@ -83,7 +82,8 @@ async def _chunks(request: BaseRequest) -> AsyncIterator[bytes]:
     """Tell a client that waits for it to go on with its body (RFC 9110 section 10.1.1), and read."""
     if expects(request) and request.body_exists and request.transport is not None and request.content.total_bytes == 0:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    async for chunk in request.content.iter_chunked(STREAM_CHUNK_BYTES):
+    # As they come: to put them into pieces of one size would copy them once more.
+    async for chunk in request.content.iter_any():
         yield chunk
 
 

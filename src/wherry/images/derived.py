@@ -4,6 +4,7 @@ The layer is durable when its image is announced, and packing it gives the very 
 crash prevented is made up for at the next start, and whoever needs the tar before it is there has it made.
 """
 
+import asyncio
 import threading
 from collections.abc import Iterable
 
@@ -12,6 +13,8 @@ from wherry.images.create import COPY_BYTES
 from wherry.images.garbage import discard_blobs
 from wherry.images.library import Library
 from wherry.model.image import Image, Layer
+
+DELAY_SECONDS = 3.0
 
 
 def is_derivable(layer: Layer) -> bool:
@@ -33,7 +36,11 @@ async def provide_missing(library: Library) -> None:
 
 
 async def provide_later(library: Library, layer: Layer) -> None:
-    """The content of a layer just captured, unless its image is removed meanwhile. Raises as `provide`."""
+    """The content of a layer just captured, unless its image is removed meanwhile. Raises as `provide`.
+
+    Not at once: what is committed is often used, committed upon or removed first, and the disk is busy with the layer.
+    """
+    await asyncio.sleep(DELAY_SECONDS)
     if layer.blob in library.wanted_blobs():
         await provide(library, [layer])
 

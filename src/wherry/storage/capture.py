@@ -22,5 +22,5 @@ class LayerCapture:
     def commit(self, chain_id: str) -> Usage:
         """See driver.Capture."""
         write_usage(self._place, self._usage)
-        self._family.publish(self._place, chain_id, COMMITTED)
+        self._family.publish(self._place, chain_id, COMMITTED, tree_is_synced=True)
         return self._usage

@@ -132,11 +132,15 @@ class Family:
             self._delete(place)
             self._unfinished.discard(place.name)
 
-    def publish(self, place: Path, key: str, kind: str) -> None:
+    def publish(self, place: Path, key: str, kind: str, *, tree_is_synced: bool = False) -> None:
         """Put a finished directory in its place, after all of it is on the disk. Raises Conflict, InvalidParameter."""
         name = _name_of(key)
         if kind == COMMITTED:
-            sync_filesystem(place)
+            if tree_is_synced:
+                _sync_file(place / "usage")
+                _sync_directory(place)
+            else:
+                sync_filesystem(place)
             crash_point("storage.synced")
         with self._lock:
             if key in self._members:
@@ -253,7 +257,11 @@ def _key_of(name: str) -> str:
 
 
 def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_file(path)
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
