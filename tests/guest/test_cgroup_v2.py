@@ -20,6 +20,8 @@ SUITES = {
 # age of the kernel.
 DAEMON = "limits_reach or running_out or come_back or ulimit or devices or read_only or masked or privileged"
 
+CHANGES = "raised_and_lowered or processors_and_pids or what_the_control_group"
+
 
 def in_guest(*command):
     """Run a command in the guest; skips the test with the reason where there can be none."""
@@ -51,6 +53,16 @@ def test_containers_of_a_daemon_run_on_cgroup_v2():
     done = in_guest(sys.executable, "-m", "pytest", "-q", "-m", "not guest and not peer", "-k", DAEMON, *files)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert " passed" in done.stdout
+
+
+@pytest.mark.guest
+@pytest.mark.timeout(TIMEOUT_SECONDS + 60)
+def test_limits_are_changed_and_counted_on_cgroup_v2():
+    files = ("tests/e2e/test_update.py", "tests/e2e/test_stats.py")
+    limit = f"--timeout={TIMEOUT_SECONDS}"  # under emulation a daemon alone takes a while to start
+    done = in_guest(sys.executable, "-m", "pytest", "-q", limit, "-k", CHANGES, *files)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "3 passed" in done.stdout
 
 
 @pytest.mark.guest
