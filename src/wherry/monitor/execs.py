@@ -15,10 +15,11 @@ from wherry.monitor.container import Container, known_exit_code
 from wherry.monitor.deposits import Deposits
 from wherry.monitor.ending import Ending
 from wherry.monitor.loop import Loop
-from wherry.monitor.messages import Exec, ExitRecord, Kept, KnownExec, Plan, write
+from wherry.monitor.messages import Exec, ExitRecord, Kept, KnownExec, Surroundings, write
 from wherry.monitor.seats import Seats
 from wherry.monitor.stdio import open_stdio
 from wherry.monitor.streams import Ends, Streams
+from wherry.oci.runtime import Linux, Spec
 
 # How many that ended are remembered for a daemon that comes back.
 _ENDED_MAX = 64
@@ -44,7 +45,7 @@ class Execs:
     def __init__(
         self,
         loop: Loop,
-        plan: Callable[[], Plan],
+        look_around: Callable[[], Surroundings],
         *,
         deposits: Deposits,
         seats: Seats,
@@ -52,9 +53,10 @@ class Execs:
         on_exit: Callable[[str, ExitRecord], None],
         on_idle: Callable[[], None],
     ) -> None:
-        """Begin with none; `plan` tells what its container is."""
+        """Begin with none; `look_around` is called with the first."""
         self._loop = loop
-        self._plan = plan
+        self._look_around = look_around
+        self._around: Surroundings | None = None
         self._deposits = deposits
         self._seats = seats
         self._open_spill = open_spill
@@ -81,24 +83,23 @@ class Execs:
 
     def start(self, container: Container, request: Exec, client: socket.socket | None) -> int:
         """Enter the container; the new process's pid. Raises BirthError, OSError, Frozen."""
-        plan = self._plan()
+        around = self._around = self._around or self._look_around()
         if container.cgroup and container.cgroup.is_frozen():
             # It would be frozen on its way in, and we would wait for it for ever.
-            raise Frozen(f"Container {plan.id} is paused, unpause the container before exec")
+            raise Frozen(f"Container {around.id} is paused, unpause the container before exec")
         described = request.process
-        own = plan.spec.process
-        if own and not described.rlimits:  # as runc: the container's own limits, unless said otherwise
-            described = msgspec.structs.replace(described, rlimits=own.rlimits)
+        if not described.rlimits:  # as runc: the container's own limits, unless said otherwise
+            described = msgspec.structs.replace(described, rlimits=around.spec.process.rlimits)
         with open_stdio(terminal=described.terminal, open_stdin=request.open_stdin, outlive=False) as pipes:
             child = enter(
                 container.pidfd,
-                plan.spec,
+                Spec(oci_version="", linux=Linux(personality=around.spec.linux.personality)),
                 described,
                 pipes.child,
                 cgroup=container.cgroup,
-                seccomp_program=plan.seccomp,
-                seccomp_flags=plan.seccomp_flags,
-                container_id=plan.id,
+                seccomp_program=around.seccomp,
+                seccomp_flags=around.seccomp_flags,
+                container_id=around.id,
             )
             ends = pipes.take(child.terminal)
         if child.terminal is not None and any(request.terminal_size):

@@ -4,10 +4,12 @@ Descriptors follow a message in the order in which its docstring names them. Tim
 Fields are only ever added, with defaults: a new daemon meets the monitors of an old one.
 """
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
-from wherry.oci.runtime import Process, Spec
+from wherry.oci.runtime import Process, Rlimit, Spec
 
 VERSION = 1
 
@@ -65,6 +67,28 @@ class Charge(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_stdin: bool = False
     stdin_once: bool = False
     terminal_size: tuple[int, int] = (0, 0)
+
+
+class _Program(Struct, frozen=True):
+    rlimits: tuple[Rlimit, ...] = ()
+
+
+class _Host(Struct, frozen=True):
+    personality: dict[str, Any] | None = None
+
+
+class _Container(Struct, frozen=True):
+    process: _Program = _Program()
+    linux: _Host = _Host()
+
+
+class Surroundings(Struct, frozen=True):
+    """What of a Plan a further process in its container needs."""
+
+    id: str
+    spec: _Container
+    seccomp: bytes = b""
+    seccomp_flags: int = 0
 
 
 def charge_of(plan: Plan) -> Charge:
@@ -351,6 +375,7 @@ read_to_monitor = msgspec.json.Decoder(ToMonitor).decode
 read_from_monitor = msgspec.json.Decoder(FromMonitor).decode
 read_start = msgspec.json.Decoder(Start).decode
 read_deliver = msgspec.json.Decoder(Deliver).decode
+read_surroundings = msgspec.json.Decoder(Surroundings).decode
 read_plan = msgspec.json.Decoder(Plan).decode
 read_kept = msgspec.json.Decoder(Kept).decode
 read_exit = msgspec.json.Decoder(ExitRecord).decode

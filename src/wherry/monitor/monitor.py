@@ -40,7 +40,6 @@ from wherry.monitor.messages import (
     Kept,
     ListPids,
     Pids,
-    Plan,
     Refused,
     Release,
     Resize,
@@ -76,7 +75,7 @@ class Monitor:
         self._seats = Seats(directory, self._deposits)
         self._execs = Execs(
             self._loop,
-            lambda: _plan(directory),
+            lambda: rundir.load_surroundings(directory),
             deposits=self._deposits,
             seats=self._seats,
             open_spill=self._open_spill,
@@ -329,10 +328,3 @@ def become_nobodys() -> None:
 def title_monitor(container_id: str) -> None:
     """Let ps(1) show whose monitor this is."""
     set_title("wherry-mon", f"wherry-monitor {container_id}")
-
-
-def _plan(directory: int) -> Plan:
-    plan = rundir.load_plan(directory)
-    if plan is None:
-        raise FileNotFoundError("the container's runtime directory was emptied")
-    return plan

@@ -25,9 +25,11 @@ from wherry.monitor.messages import (
     Alive,
     ExitRecord,
     Plan,
+    Surroundings,
     read_alive,
     read_exit,
     read_plan,
+    read_surroundings,
     write,
 )
 
@@ -75,6 +77,14 @@ def load_plan(directory: int) -> Plan | None:
     """The plan; None when there is none. Raises OSError, msgspec.DecodeError."""
     data = _load(directory, PLAN)
     return None if data is None else read_plan(data)
+
+
+def load_surroundings(directory: int) -> Surroundings:
+    """What of the plan a further process needs. Raises OSError, msgspec.DecodeError."""
+    data = _load(directory, PLAN)
+    if data is None:
+        raise FileNotFoundError("the container's runtime directory was emptied")
+    return read_surroundings(data)
 
 
 def load_alive(directory: int) -> Alive | None:
