@@ -1,4 +1,4 @@
-"""`docker container prune` and its kin, `docker system prune` and sizes, by the real command line."""
+"""`docker container prune` and its kin, sizes, and whose child a container is, by the real command line."""
 
 import json
 import time
@@ -82,3 +82,21 @@ def test_sizes_are_what_was_written(daemon):
     assert daemon.out("ps", "-as", "--format", "{{.Size}}").startswith("5kB (virtual ")
     assert "5kB" in daemon.out("system", "df")
     assert "SizeRw" not in json.loads(daemon.out("inspect", "cc"))[0]
+
+
+def test_a_container_descends_from_every_image_that_its_own_was_committed_from(daemon):
+    daemon.docker("run", "--name", "first", "--network=none", "busybox", "touch", "/one")
+    child = daemon.out("commit", "first", "child")
+    daemon.docker("run", "--name", "second", "--network=none", "child", "touch", "/two")
+    daemon.docker("commit", "second", "grandchild")
+    daemon.docker("create", "--name", "third", "grandchild")
+
+    def descendants(image):
+        return sorted(daemon.out("ps", "-a", "--filter", f"ancestor={image}", "--format", "{{.Names}}").split())
+
+    assert descendants("busybox") == ["first", "second", "third"]
+    assert descendants("child") == descendants(child) == ["second", "third"]
+    assert descendants("grandchild") == ["third"]
+    assert descendants("nothing") == []
+    daemon.docker("rm", "first", "second", "third")
+    daemon.docker("rmi", "child", "grandchild")

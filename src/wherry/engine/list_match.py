@@ -75,7 +75,10 @@ def _exit_code(text: str) -> int:
 
 
 def _ancestors(engine: Engine, wanted: Filters) -> set[str] | None:
-    """Ids of the images that were named, None where the filter was not given; unknown ones match nothing."""
+    """Ids of the images that were named and of what was committed from them; None where the filter was not given.
+
+    Unknown ones match nothing.
+    """
     if "ancestor" not in wanted:
         return None
     found: set[str] = set()
@@ -84,6 +87,9 @@ def _ancestors(engine: Engine, wanted: Filters) -> set[str] | None:
             found.add(find_image(engine.library, name).id)
         except NotFound:
             continue
+    images = engine.library.images.values()
+    while children := {image.id for image in images if image.parent in found} - found:
+        found |= children
     return found
 
 
