@@ -83,3 +83,19 @@ def test_top_says_what_ps_says(daemon):
     assert "Couldn't find PID field in ps output" in daemon.docker("top", "topped", "-o", "cmd", check=False).stderr
     assert 'specifying "ppid=PID" is not allowed' in daemon.docker("top", "topped", "-o ppid=PID", check=False).stderr
     assert "unknown user-defined format" in daemon.docker("top", "topped", "-o", "nosuch", check=False).stderr
+
+
+def test_a_childs_lack_of_memory_is_told_once_as_it_happens(daemon):
+    since = str(time.time())
+    script = "(x=a; while :; do x=$x$x; done); exec sleep 1000"
+    name = run(daemon, "--name", "parent", "-m", "16m", "--memory-swap", "16m", "busybox", "sh", "-c", script)
+    eventually(lambda: state(daemon, name)["OOMKilled"])
+    assert state(daemon, name)["Status"] == "running"
+    daemon.restart()
+    assert state(daemon, name)["OOMKilled"]
+    daemon.docker("kill", name)
+    told = daemon.out("events", "--since", since, "--until", str(time.time()), "--format", "{{.Action}}").splitlines()
+    assert [action for action in told if action in {"start", "oom", "kill", "die"}] == ["start", "oom", "kill", "die"]
+    assert state(daemon, name)["OOMKilled"]
+    daemon.docker("start", name)
+    eventually(lambda: state(daemon, name)["OOMKilled"])
