@@ -96,11 +96,12 @@ class Live:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveExec:
-    """One exec: its record, and its process while that runs."""
+    """One exec: its record, and its process while that runs. `settled` says that it runs, or never will."""
 
     record: Exec
     process: ExecProcess | None = None
     started: bool = False
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -62,7 +62,10 @@ async def start_exec(
     try:
         live, container, process = _ready(engine, exec_id)
         live.started = True
-        return await _begin(engine, container, process, live, session, terminal_size)
+        try:
+            return await _begin(engine, container, process, live, session, terminal_size)
+        finally:
+            live.settled.set()
     except BaseException:
         if session is not None:
             session.socket.close()
@@ -95,6 +98,7 @@ def find_execs(engine: Engine, container: Container, process: Process) -> None:
             continue  # it was started by nobody who wanted to know it again
         record = Exec(id=found.id, container_id=container.id, request=request, pid=found.pid)
         live = engine.execs[found.id] = LiveExec(record=record, process=found.process, started=True)
+        live.settled.set()
         if found.process is not None:
             live.record = replace(record, running=True)
             engine.background(_watch(engine, container, live, found.process), name=f"exec {found.id}")
@@ -106,6 +110,8 @@ def find_execs(engine: Engine, container: Container, process: Process) -> None:
 async def resize_exec(engine: Engine, exec_id: str, *, height: int, width: int) -> None:
     """Set the size of a running exec's terminal. Raises NotFound, InvalidParameter."""
     live = _find(engine, exec_id)
+    if live.started:  # a client asks at once, while its exec is still on its way
+        await live.settled.wait()
     if live.process is None:
         if live.record.pid == 0:
             raise InvalidParameter("exec process is not started")
