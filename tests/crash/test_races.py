@@ -103,7 +103,8 @@ class Worker(threading.Thread):
         message = answer.get("message", "") if isinstance(answer, dict) else ""
         allowed = status < 400 or status in (404, 409) or any(words in message for words in LATE)
         if not allowed:
-            self.faults.append(f"{method} {path}: {status} {answer}")
+            told = self.daemon_under_test.log.read_text().splitlines()[-20:] if method == "HEAD" else ""
+            self.faults.append(f"{method} {path}: {status} {answer} {[line for line in told if 'HEAD' in line]}")
         return answer if status < 400 else None
 
 

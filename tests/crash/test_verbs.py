@@ -382,7 +382,7 @@ class Session(Scenario):
             body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "Labels": label, "Volumes": {"/var": {}}}
             self.daemon.do("POST", "/containers/create?name=cc", body)
             self.daemon.do("POST", "/containers/cc/start")
-        eventually(lambda: not self.daemon.do("GET", "/sessions"))
+            self.daemon.do("DELETE", f"/sessions/{label['wherry.session']}")
 
     def check(self):
         for each in self.daemon.do("GET", "/sessions"):

@@ -105,6 +105,8 @@ class Server:
         try:
             return await self._answer(request)
         except EngineError as error:
+            if error.status == 500:
+                log.warning("Handler for %s %s returned error: %s", request.method, request.raw_path, error)
             return refusal(error)
         except ConnectionError:
             raise

@@ -256,7 +256,7 @@ class NativeProcess:
 
     async def update(self, wanted: Resources) -> None:
         """Change limits by the cgroup's files. Raises ProcessGone, EngineError."""
-        await asyncio.to_thread(resources.update, self.id, self._cgroup(), wanted)
+        await asyncio.to_thread(resources.update, self.id, self._cgroup(), self._pid, wanted)
 
     async def usage(self) -> Usage:
         """Read the cgroup's counts. Raises ProcessGone."""

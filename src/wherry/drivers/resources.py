@@ -20,7 +20,7 @@ _TICK_NS = NANOSECONDS // os.sysconf("SC_CLK_TCK")
 _STAT_BYTES = 1 << 20
 
 
-def update(container_id: str, cgroups_path: str, resources: Resources) -> None:
+def update(container_id: str, cgroups_path: str, pid: int, resources: Resources) -> None:
     """Write new limits. Blocks. Raises ProcessGone, EngineError."""
     try:
         cgroup = cgroups.open_existing(cgroups_path)
@@ -29,6 +29,9 @@ def update(container_id: str, cgroups_path: str, resources: Resources) -> None:
     try:
         cgroup.update(resources)
     except cgroups.CgroupError as error:
+        if not os.path.exists(f"/proc/{pid}"):
+            # It ended, and its directories are on their way out.
+            raise ProcessGone(f"container {container_id} is not running") from None
         raise EngineError(str(error)) from None
     finally:
         cgroup.close()

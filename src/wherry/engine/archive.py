@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from wherry.crashpoints import crash_point
+from wherry.engine.containers import find
 from wherry.engine.conversation import Conversation, listening, until_sent_away
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell
@@ -75,8 +76,10 @@ async def put(
     container's user. Raises NotFound, Conflict, InvalidParameter, EngineError in dockerd's words.
     """
     _check(path)
+    # As with dockerd one tar goes in after the other: two would be in each other's way.
     with _words(name, path):
-        async with visiting(engine, name) as visited:
+        container_id = find(engine, name).id
+        async with engine.live_of(container_id).putting, visiting(engine, container_id) as visited:
             await _put(visited, path, body, same_kind=same_kind, as_user=as_user)
     crash_point("archive.put")
     tell(engine, visited.container, "extract-to-dir")

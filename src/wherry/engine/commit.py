@@ -48,9 +48,10 @@ async def commit(engine: Engine, name: str, request: CommitRequest) -> str:
     if not name:
         raise InvalidParameter('invalid name or ID supplied: ""')
     target = new_name(request.repository, request.tag) if request.repository else None
-    live = engine.live_of(find(engine, name).id)
+    container_id = find(engine, name).id
+    live = engine.live_of(container_id)
     async with live.lock:
-        container = find(engine, name)
+        container = find(engine, container_id)  # the name may be another's by now
         _check_state(container)
         parent = engine.library.images.get(container.image_id)
         if parent is None:

@@ -48,7 +48,7 @@ class Live:
     automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
     both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `shipper` sends
     its log elsewhere. `sessions` are clients that attached before the start. `visits` are workers inside its file
-    system; `leaving` turns new ones away.
+    system; `leaving` turns new ones away. `putting` is held by who unpacks there.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -66,6 +66,7 @@ class Live:
     shipper: Shipper | None = None
     visits: set[Visit] = field(default_factory=set)
     leaving: bool = False
+    putting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def hand_over_sessions(self) -> tuple[Session, ...]:
         """The clients that waited for the start; their sockets are the driver's from now on."""

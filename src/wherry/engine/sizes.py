@@ -32,9 +32,10 @@ async def sizes_of(engine: Engine, container: Container) -> Sizes:
 
 def _log_bytes(path: Path) -> int:
     size = 0
-    for file in path.parent.glob(f"{path.name}*"):
-        with suppress(FileNotFoundError):  # just rotated
-            size += file.stat().st_size
+    with suppress(FileNotFoundError):  # just removed, directory and all
+        for file in path.parent.glob(f"{path.name}*"):
+            with suppress(FileNotFoundError):  # just rotated
+                size += file.stat().st_size
     return size
 
 

@@ -43,11 +43,12 @@ async def visiting(
     A stopped one cannot be started meanwhile, and one visitor waits for the other; a running one may end.
     `with_mounts` shows its binds and volumes too. Raises NotFound, Conflict, EngineError.
     """
-    live = engine.live_of(find(engine, name).id)
+    container_id = find(engine, name).id
+    live = engine.live_of(container_id)
     async with AsyncExitStack() as stack:
         turn = await stack.enter_async_context(AsyncExitStack())
         await turn.enter_async_context(live.lock)
-        container = find(engine, name)
+        container = find(engine, container_id)  # the name may be another's by now
         if not container.state.is_alive:
             # Another overlay over the same directory must be gone.
             await live.forgotten()
