@@ -38,6 +38,8 @@ FIELDS = {
     "pids-limit": "PidsLimit",
 }
 
+NO_POLICY = {"Name": "", "MaximumRetryCount": 0}
+
 # Those of `run` that go beyond docker's update.
 OWN = ("env", "mount", "publish")
 
@@ -46,8 +48,8 @@ def _update(session: Session, given: Given, names: list[str]) -> int:
     if not given.changed:
         raise CommandError("you must provide one or more flags when using this command")
     body: dict[str, Any] = {field: given[flag] for flag, field in FIELDS.items() if flag in given.changed}
-    if "restart" in given.changed:
-        body["RestartPolicy"] = restart_policy(given["restart"])
+    # As docker, which always sends one: an empty one changes nothing.
+    body["RestartPolicy"] = restart_policy(given["restart"]) if "restart" in given.changed else NO_POLICY
     own = _own(given)
     if own:
         body["Wherry"] = own
