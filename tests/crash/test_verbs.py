@@ -206,6 +206,8 @@ class ChildWithoutMemory(Scenario):
     def act(self):
         self.fifo.write_text("go\n")
         eventually(lambda: self.daemon.inspect("cc")["State"]["OOMKilled"])
+        # It is seen before it is durable; what is recorded after it is so later.
+        self.daemon.do("POST", "/volumes/create", {"Name": "later"})
 
     def check(self):
         eventually(lambda: self.daemon.inspect("cc")["State"]["OOMKilled"])

@@ -1,5 +1,6 @@
 """clone3(2), pidfds, waitid(2) by pidfd, close_range(2): the life of processes by descriptor."""
 
+import _thread
 import ctypes
 import os
 import select
@@ -66,8 +67,9 @@ def clone3(flags: int = 0, *, cgroup_fd: int | None = None, sibling: bool = Fals
     """clone3(2) without sharing memory: (pid, pidfd) in the parent, (0, -1) in the child.
 
     `cgroup_fd` is a v2 cgroup directory to be born in. A `sibling` gets the caller's own parent as its parent.
-    Python's after-fork work is not done: the child is single-threaded and is to execute or _exit soon; the caller
-    must be single-threaded too. Raises OSError.
+    Python's after-fork work is done only where the caller has other threads, one of which may wait for the
+    interpreter's lock at this very moment: the child would wait for it for ever. The child is to execute or _exit
+    soon. Raises OSError.
     """
     pidfd = ctypes.c_int(-1)
     arguments = CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
@@ -78,7 +80,16 @@ def clone3(flags: int = 0, *, cgroup_fd: int | None = None, sibling: bool = Fals
         # With CLONE_PARENT the child has the exit signal of the caller, and naming one is EINVAL (clone(2)).
         arguments.flags |= CLONE_PARENT
         arguments.exit_signal = 0
-    pid = checked(_clone3(ctypes.byref(arguments), ctypes.sizeof(arguments)), "clone3", hex(flags))
+    if _thread._count() == 0:  # noqa: SLF001 - threading would cost a nursery its memory
+        pid = checked(_clone3(ctypes.byref(arguments), ctypes.sizeof(arguments)), "clone3", hex(flags))
+        return pid, pidfd.value if pid else -1
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = _clone3(ctypes.byref(arguments), ctypes.sizeof(arguments))
+    number = ctypes.get_errno()
+    (python.PyOS_AfterFork_Parent if pid else python.PyOS_AfterFork_Child)()
+    ctypes.set_errno(number)
+    checked(pid, "clone3", hex(flags))
     return pid, pidfd.value if pid else -1
 
 

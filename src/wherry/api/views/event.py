@@ -23,8 +23,12 @@ def _old_fields(event: Event) -> dict[str, str]:
     match event.kind:
         case "container":
             source = event.attributes.get("image", "")
-            return {"status": event.action, "id": event.actor_id, **({"from": source} if source else {})}
+            return {"status": event.action, **_unless_empty(id=event.actor_id, **{"from": source})}
         case "image":
-            return {"status": event.action, "id": event.actor_id}
+            return {"status": event.action, **_unless_empty(id=event.actor_id)}
         case _:
             return {}
+
+
+def _unless_empty(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
