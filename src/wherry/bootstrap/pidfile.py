@@ -31,7 +31,15 @@ def holding(path: Path) -> Iterator[None]:
 
 def _running(path: Path) -> int:
     pid = _read(path)
-    return pid if pid and pid != os.getpid() and Path(f"/proc/{pid}").exists() else 0
+    return pid if pid and pid != os.getpid() and _is_alive(pid) else 0
+
+
+def _is_alive(pid: int) -> bool:
+    """One that was killed is in /proc until its parent has reaped it, but has no command line any more."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> int:

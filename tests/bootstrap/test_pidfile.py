@@ -1,0 +1,25 @@
+"""The pidfile: whose process it names, and whether that is one."""
+
+import os
+import subprocess
+
+import pytest
+
+from wherry.bootstrap.flags import FlagError
+from wherry.bootstrap.pidfile import holding
+
+
+def test_a_daemon_that_runs_is_not_started_beside(tmp_path):
+    (tmp_path / "pid").write_text(str(os.getppid()))
+    with pytest.raises(FlagError, match="is still running"), holding(tmp_path / "pid"):
+        pass
+
+
+def test_a_killed_one_that_nobody_reaped_yet_is_none(tmp_path):
+    killed = subprocess.Popen(["sleep", "1000"])
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+    (tmp_path / "pid").write_text(str(killed.pid))
+    with holding(tmp_path / "pid"):
+        assert (tmp_path / "pid").read_text() == str(os.getpid())
+    killed.wait()
