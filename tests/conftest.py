@@ -24,7 +24,7 @@ SETTLING_SECONDS = 10.0
 @pytest.fixture(scope="session", autouse=True)
 def foreman():
     """He stays as long as the process that gave the first order, so he is there before anybody compares."""
-    WORKFORCE.warm_up()
+    _bring_foreman()
     yield
     WORKFORCE.close()
 
@@ -34,10 +34,15 @@ def without_foreman():
     """The end of an engine in the test's own process is the foreman's, too; afterwards he is there again."""
     WORKFORCE.close()
     yield
+    _bring_foreman()
+
+
+def _bring_foreman():
+    """He is known by his name a moment after his start."""
     WORKFORCE.warm_up()
     deadline = time.monotonic() + SETTLING_SECONDS
     while "wherry-foreman" not in _children(os.getpid()) and time.monotonic() < deadline:
-        time.sleep(0.01)  # it is known by its name a moment after its start
+        time.sleep(0.01)
 
 
 SKIPPED = 75

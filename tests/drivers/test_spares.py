@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -88,7 +89,8 @@ async def test_killed_ones_cost_nothing(driver, boxes, name):
         await run(driver, boxes)
 
 
-async def test_they_end_with_their_driver(boxes, tmp_path):
+async def test_they_end_with_their_driver(boxes, tmp_path, monkeypatch):
+    monkeypatch.setattr(spares, "IDLE_SECONDS", 1000)  # not because nothing follows
     driver = NativeDriver(str(tmp_path / "another"))
     await driver.open()
     await run(driver, boxes)
@@ -96,10 +98,11 @@ async def test_they_end_with_their_driver(boxes, tmp_path):
     pids = [*waiting(), *waiting(midwife.NAME)]
     pidfds = [os.pidfd_open(pid) for pid in pids]
     await driver.close()
+    # They have let go of everything; the kernel may still be busy with their end, as may who reaps them.
+    still = [pidfd for pidfd in pidfds if not select.select([pidfd], [], [], 30)[0]]
     for pidfd in pidfds:
-        with pytest.raises(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, 0)
         os.close(pidfd)
+    assert not still
 
 
 async def test_they_are_good_without_their_nursery_and_go_with_the_keeper(driver, boxes):

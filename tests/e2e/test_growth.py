@@ -427,7 +427,14 @@ NUMBERS = ("busybox", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; done")
 
 
 def log_bytes(path):
-    return sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+    return sum(size_of(each) for each in path.parent.glob(f"{path.name}*"))
+
+
+def size_of(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # rotated away since it was listed
 
 
 def until_it_counted_on(daemon):

@@ -35,11 +35,13 @@ def _running(path: Path) -> int:
 
 
 def _is_alive(pid: int) -> bool:
-    """One that was killed is in /proc until its parent has reaped it, but has no command line any more."""
+    """One that was killed is in /proc until its parent has reaped it: as a zombie (proc_pid_stat(5))."""
     try:
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+        # The name in parentheses may hold anything.
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except OSError:
         return False
+    return state not in {b"Z", b"X"}
 
 
 def _read(path: Path) -> int:
