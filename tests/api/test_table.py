@@ -360,8 +360,8 @@ def answers(api, outcomes, inspected):
         pass
     while not api.told("GET", "/containers/rich/json")["State"]["Health"]["Log"]:
         pass
-    now = int(time.time())
-    events = api.ask("GET", f"/events?since=1&until={now}")[1].splitlines()
+    # With its fraction: it may all have happened within this second.
+    events = api.ask("GET", f"/events?since=1&until={time.time():.9f}")[1].splitlines()
     yield {
         INSPECT: [*inspected, api.told("GET", "/containers/rich/json?size=1")],
         LIST: [api.told("GET", "/containers/json?all=1&size=1")],

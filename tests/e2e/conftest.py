@@ -122,6 +122,23 @@ def remove_everything(daemon: Daemon) -> None:
         daemon.docker("volume", "rm", "-f", *volumes)
 
 
+def wait_for_the_end_of_all(daemon: Daemon) -> None:
+    """Without daemon and containers nothing of it runs; whoever keeps something for a container that is gone would."""
+    deadline = time.monotonic() + READY_SECONDS
+    while (left := _processes_of(daemon)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def _processes_of(daemon: Daemon) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{daemon.root}/exec" in (line := path.read_text().replace("\0", " ")):
+                found.append(line)
+    return found
+
+
 @pytest.fixture(scope="session")
 def busybox_tar(tmp_path_factory) -> Path:
     """A busybox image as `docker load` takes it, made by the code that `make run` uses."""
@@ -154,6 +171,7 @@ def shared_daemon(tmp_path_factory, busybox_tar):
         if daemon.process is not None:
             remove_everything(daemon)
             daemon.stop()
+            wait_for_the_end_of_all(daemon)
         delete_link(BRIDGE)
 
 
@@ -174,6 +192,7 @@ def another_daemon(tmp_path_factory, busybox_tar):
         if daemon.process is not None:
             remove_everything(daemon)
             daemon.stop()
+            wait_for_the_end_of_all(daemon)
         delete_link(bridge)
 
 
@@ -181,8 +200,8 @@ def another_daemon(tmp_path_factory, busybox_tar):
 def daemon(shared_daemon, leaves_no_trace):
     """The shared daemon, emptied of containers and volumes after each test, with the machine as it was before."""
     yield shared_daemon
-    if shared_daemon.process is None:
-        shared_daemon.start()
+    if shared_daemon.process is None or shared_daemon.process.poll() is not None:
+        shared_daemon.start()  # else a test that fails while it is dead has all others fail
     remove_everything(shared_daemon)
 
 

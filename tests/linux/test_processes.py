@@ -6,6 +6,7 @@ import resource
 import select
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,28 @@ def test_an_exit_code_and_a_signal_are_told_apart():
         with pytest.raises(ProcessLookupError):
             process.pidfd_pid(pidfd)
         os.close(pidfd)
+
+
+def test_threads_that_want_the_interpreter_do_not_stop_a_child():
+    over = threading.Event()
+
+    def want():
+        while not over.is_set():
+            pass
+
+    threads = [threading.Thread(target=want) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        # What takes the kernel long leaves a thread the time to ask.
+        flags = namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWIPC
+        assert {in_child(os.getpid, flags) for _ in range(50)} == {"1"}
+        with pytest.raises(OSError, match="clone3"):
+            process.clone3(namespaces.CLONE_NEWUSER | 0x200)  # CLONE_FS
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_living_child_is_not_waited_for_without_blocking():

@@ -1,6 +1,7 @@
 """A daemon that starts: what it finds, what it makes of it, and what it leaves alone."""
 
 import asyncio
+import json
 import os
 import select
 import socket
@@ -94,6 +95,25 @@ async def test_a_bridge_that_is_there_is_used_as_it_is(host, daemon, containers)
     _add_link("br7", "10.7.0.1/24")
     sandbox = await containers(await daemon(NetworkOptions(bridge="br7")))
     assert sandbox.attachment.endpoints[0].ip_address == "10.7.0.2"
+
+
+async def test_a_bridge_that_is_there_keeps_its_address_when_ports_go(host, daemon):
+    """Else the containers, who remember the old one, would not be heard for a while when a daemon is killed."""
+    _add_link("wherry0", "10.7.0.1/24")
+    for port in ("port1", "port2"):
+        _run("ip", "link", "add", port, "master", "wherry0", "type", "veth", "peer", "name", f"{port}-peer")
+    networks = await daemon()
+    before = _mac_of("wherry0")
+    _run("ip", "link", "delete", "port1")
+    _run("ip", "link", "delete", "port2")
+    _run("ip", "link", "add", "port3", "address", "02:00:00:00:00:01", "master", "wherry0", "type", "veth")
+    assert _mac_of("wherry0") == before
+    await networks.close()
+
+
+def _mac_of(name):
+    said = subprocess.run(["ip", "-j", "link", "show", name], capture_output=True, check=True).stdout
+    return json.loads(said)[0]["address"]
 
 
 async def test_a_link_that_is_no_bridge_is_refused(host, daemon):

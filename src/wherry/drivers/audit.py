@@ -48,8 +48,11 @@ def remove_cgroup(path: str) -> None:
         cgroups.remove_directory(directory)
 
 
-def kill_monitor(pid: int, root: str) -> None:
-    """Kill a monitor whose runtime directory is gone, and the container under it. Raises NotFound, CgroupError."""
+def kill_monitor(pid: int, root: str) -> str:
+    """Kill a monitor whose runtime directory is gone, and the container under it, whose id is returned.
+
+    Raises NotFound, CgroupError.
+    """
     container_id = dict(_monitors(root)).get(pid)
     if container_id is None:
         raise NotFound(f"process {pid} is no monitor of ours any more")
@@ -66,6 +69,7 @@ def kill_monitor(pid: int, root: str) -> None:
             found.remove()
         finally:
             found.close()
+    return container_id
 
 
 def _cgroups_of(pid: int) -> set[str]:

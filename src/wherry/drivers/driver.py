@@ -286,6 +286,9 @@ class Process(Protocol):
     def watch_memory(self, on_out: Callable[[], None], *, told: bool) -> None:
         """Have it called whenever memory runs out in the container, until its end; unless `told`, also if it did."""
 
+    def watch_detaching(self, on_detach: Callable[[], None]) -> None:
+        """Have it called when a client of the container leaves by its detach keys; not one of an exec."""
+
 
 class ExecDriver(Protocol):
     """Makes processes; one object per daemon."""

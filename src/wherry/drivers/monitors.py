@@ -13,8 +13,9 @@ from wherry.crashpoints import crash_point
 from wherry.drivers.driver import ExitStatus
 from wherry.drivers.keeper import Keeper
 from wherry.drivers.nursery import Nursery, NurseryFailed
-from wherry.drivers.process import NativeProcess, status_of
+from wherry.drivers.process import NativeProcess
 from wherry.drivers.spares import Spares
+from wherry.drivers.wording import status_of
 from wherry.model.clock import now_ns
 from wherry.model.errors import EngineError, Unavailable
 from wherry.monitor import identity, messages, rundir, wire

@@ -18,7 +18,8 @@ from wherry.drivers.memory import MemoryWatch
 from wherry.drivers.monitors import Monitors, Order
 from wherry.drivers.opening import open_mounts
 from wherry.drivers.plans import Plans
-from wherry.drivers.process import NativeProcess, plan_of
+from wherry.drivers.process import NativeProcess
+from wherry.drivers.wording import plan_of
 from wherry.libcontainer import cgroups
 from wherry.model.errors import EngineError, NotFound
 from wherry.model.finding import Finding
@@ -146,7 +147,7 @@ class NativeDriver:
             case audit.CGROUP:
                 await asyncio.to_thread(audit.remove_cgroup, finding.name)
             case audit.MONITOR:
-                audit.kill_monitor(int(finding.name), self._root)
+                self._monitors.keeper.drop(audit.kill_monitor(int(finding.name), self._root))
             case _:
                 await self._end_stray(os.path.basename(finding.name))
 

@@ -10,30 +10,28 @@ from collections.abc import Callable, Collection
 from wherry.drivers import resources
 from wherry.drivers.channel import Channel
 from wherry.drivers.driver import ExecBirth, ExitStatus, FoundExec, ProcessGone, Session, StartFailed, Usage
+from wherry.drivers.execs import Execs, NativeExec
 from wherry.drivers.memory import MemoryWatch, Watched
-from wherry.model.errors import Conflict, EngineError, Unavailable
+from wherry.drivers.wording import error_of, plan_of, status_of
+from wherry.model.errors import EngineError, Unavailable
 from wherry.model.network import PublishedPort
 from wherry.monitor import rundir, wire
 from wherry.monitor.messages import (
     Attach,
     Attached,
     ClearLog,
-    Exec,
+    Detached,
     ExecExited,
-    Executing,
     Exited,
-    ExitRecord,
     Freeze,
     FromMonitor,
     Hello,
-    KnownExec,
     ListPids,
     Pids,
     Refused,
     Release,
     Resize,
     Running,
-    SessionPlan,
     Signal,
     Start,
     Thaw,
@@ -44,63 +42,8 @@ from wherry.monitor.messages import (
 from wherry.oci.runtime import Resources
 
 _LOG = logging.getLogger(__name__)
-KILLED = 137
 
 Question = Callable[[int], ToMonitor]
-
-
-def plan_of(session: Session) -> SessionPlan:
-    """A session as monitors are told of it."""
-    return SessionPlan(
-        stdin=session.stdin,
-        stdout=session.stdout,
-        stderr=session.stderr,
-        framed=session.framed,
-        detach_keys=session.detach_keys,
-        key=session.key,
-    )
-
-
-def status_of(record: ExitRecord) -> ExitStatus:
-    """An exit record as the engine reads it."""
-    return ExitStatus(code=record.code, finished_ns=record.finished_ns, oom_killed=record.oom_killed)
-
-
-class NativeExec:
-    """An exec; `wherry.drivers.driver.ExecProcess`."""
-
-    def __init__(self, process: "NativeProcess", exec_id: str) -> None:
-        """Not running yet."""
-        self._process = process
-        self._id = exec_id
-        self._pid = 0
-        self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
-
-    @property
-    def pid(self) -> int:
-        """Its pid on the host."""
-        return self._pid
-
-    async def wait(self) -> ExitStatus:
-        """Wait for its end."""
-        return await asyncio.shield(self._ended)
-
-    async def resize(self, *, height: int, width: int) -> None:
-        """Set the size of its terminal in characters. Raises ProcessGone."""
-        await self._process.ask(lambda serial: Resize(serial=serial, height=height, width=width, exec_id=self._id))
-
-    async def signal(self, number: int) -> None:
-        """Send a signal. Raises ProcessGone."""
-        await self._process.ask(lambda serial: Signal(serial=serial, number=number, exec_id=self._id))
-
-    def started(self, pid: int) -> None:
-        """It runs."""
-        self._pid = pid
-
-    def settle(self, status: ExitStatus) -> None:
-        """It ended."""
-        if not self._ended.done():
-            self._ended.set_result(status)
 
 
 class NativeProcess:
@@ -129,10 +72,11 @@ class NativeProcess:
         self._channel: Channel[FromMonitor] | None = None
         self._pid = 0
         self._started_ns = 0
-        self._execs: dict[str, NativeExec] = {}
+        self._execs = Execs(self.ask)
         self._found: list[FoundExec] = []
         self._held_keys: set[str] = set()
         self._is_to_close = False
+        self._on_detach: Callable[[], None] = _ignore
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[ExitStatus] = loop.create_future()
         self._first_word: asyncio.Future[FromMonitor] = loop.create_future()
@@ -197,32 +141,7 @@ class NativeProcess:
 
     async def exec(self, birth: ExecBirth) -> NativeExec:
         """Start a further process. Raises StartFailed, ProcessGone, Unavailable when its monitor is killed."""
-        running = self._execs[birth.id] = NativeExec(self, birth.id)
-        session = birth.session
-        plan = plan_of(session) if session else None
-        try:
-            answer = await self.ask(
-                lambda serial: Exec(
-                    serial=serial,
-                    id=birth.id,
-                    process=birth.process,
-                    session=plan,
-                    open_stdin=birth.open_stdin,
-                    terminal_size=birth.terminal_size,
-                    note=birth.note,
-                ),
-                (session.socket.fileno(),) if session else (),
-                again=False,
-            )
-            assert isinstance(answer, Executing)
-            running.started(answer.pid)
-        except BaseException:
-            self._execs.pop(birth.id, None)
-            raise
-        finally:
-            if session:
-                session.socket.close()
-        return running
+        return await self._execs.start(birth)
 
     def found_execs(self) -> list[FoundExec]:
         """Those that were there when it was adopted."""
@@ -270,6 +189,10 @@ class NativeProcess:
             # It has ended already, or the host does not limit memory: then it does not run out in a container.
             _LOG.debug("container %s: its memory is not watched: %s", self.id, error)
 
+    def watch_detaching(self, on_detach: Callable[[], None]) -> None:
+        """Have it called when a client leaves by its keys."""
+        self._on_detach = on_detach
+
     def _cgroup(self) -> str:
         """Where its cgroup is. Raises ProcessGone."""
         if not self.cgroups_path:
@@ -293,7 +216,7 @@ class NativeProcess:
                 raise Unavailable(f"the monitor of container {self.id} was killed") from None
             wire.close_all(received)
             if isinstance(answer, Refused):
-                raise self._error(answer)
+                raise error_of(answer)
             return answer
 
     def connect(self, connection: socket.socket) -> None:
@@ -332,7 +255,7 @@ class NativeProcess:
         assert self._channel is not None
         answer, _ = await self._channel.ask(lambda serial: Hello(serial=serial, line=True), (line.fileno(),))
         if isinstance(answer, Refused):
-            raise self._error(answer)
+            raise error_of(answer)
         assert isinstance(answer, Running)
         self._take(answer)
 
@@ -343,8 +266,7 @@ class NativeProcess:
         self._ended.set_result(status)
         self._memory.remove(self._memory_watched)
         self._reachable.set()
-        for running in self._execs.values():
-            running.settle(ExitStatus(code=KILLED, finished_ns=status.finished_ns))
+        self._execs.settle(status.finished_ns)
 
     def close(self) -> None:
         """Let go of everything; the container stays."""
@@ -359,14 +281,6 @@ class NativeProcess:
         if self.directory >= 0:
             os.close(self.directory)
             self.directory = -1
-
-    def _find_again(self, known: KnownExec) -> FoundExec:
-        status = status_of(known.status) if known.status else None
-        running = None
-        if status is None:
-            running = self._execs.setdefault(known.id, NativeExec(self, known.id))
-            running.started(known.pid)
-        return FoundExec(id=known.id, pid=known.pid, note=known.note, process=running, status=status)
 
     def _close_channel(self) -> None:
         if self._channel:
@@ -394,9 +308,9 @@ class NativeProcess:
             case Exited():
                 self.settle(status_of(message.status))
             case ExecExited():
-                running = self._execs.pop(message.id, None)
-                if running:
-                    running.settle(status_of(message.status))
+                self._execs.ended(message)
+            case Detached():
+                self._on_detach()
             case Trouble():
                 _LOG.warning("%s", message.message)
 
@@ -406,7 +320,7 @@ class NativeProcess:
 
     def _take(self, running: Running) -> None:
         self._pid, self._started_ns = running.pid, running.started_ns
-        self._found = [self._find_again(known) for known in running.known]
+        self._found = self._execs.find(running.known)
         if self.mounts_linger and self._mounts < 0:
             self._mounts = _open_mounts(running.pid)
         self._reachable.set()
@@ -420,15 +334,6 @@ class NativeProcess:
             self._reachable.clear()
             self._replace(self)
 
-    def _error(self, refused: Refused) -> EngineError:
-        if refused.gone:
-            return ProcessGone(refused.message)
-        if refused.conflict:
-            return Conflict(refused.message)
-        if refused.exit_code:
-            return StartFailed(refused.message, refused.exit_code)
-        return EngineError(refused.message)
-
 
 def _open_mounts(pid: int) -> int:
     """A process's mount namespace; -1 when it is dead already: then its mounts go with it."""
@@ -438,5 +343,5 @@ def _open_mounts(pid: int) -> int:
         return -1
 
 
-def _ignore(_: NativeProcess) -> None:
+def _ignore(*_: object) -> None:
     """Nothing is to be done."""

@@ -79,6 +79,15 @@ def _watch_memory(engine: Engine, container_id: str, process: Process) -> None:
     process.watch_memory(ran_out, told=container is not None and container.state.oom_killed)
 
 
+def _watch_detaching(engine: Engine, container_id: str, process: Process) -> None:
+    def left() -> None:
+        container = engine.containers.get(container_id)
+        if container is not None:
+            tell(engine, container, "detach")
+
+    process.watch_detaching(left)
+
+
 async def _note_lack_of_memory(engine: Engine, container_id: str, process: Process) -> None:
     """Not only its end, also that of a child of its is told and recorded (moby ProcessEvent, EventOOM)."""
     live = engine.live_of(container_id)
@@ -143,6 +152,7 @@ async def _supervise(engine: Engine, container_id: str, live: Live) -> None:
     while True:
         if live.process is not None:
             _watch_memory(engine, container_id, live.process)
+            _watch_detaching(engine, container_id, live.process)
             with health_checks(engine, container_id):
                 status = await live.process.wait()
             await settle(engine, container_id, status)

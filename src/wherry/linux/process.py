@@ -5,6 +5,7 @@ import ctypes
 import os
 import select
 import signal
+import struct
 from typing import NamedTuple
 
 from wherry.linux.libc import checked, declare_syscall, machine_number
@@ -15,6 +16,7 @@ CLONE_INTO_CGROUP = 0x200000000
 CLOSE_RANGE_CLOEXEC = 4
 FD_MAX = 0xFFFFFFFF
 
+_CLONED = struct.Struct("=ii")
 _PIDFD_GET_INFO_SIZE = 64
 _PIDFD_GET_INFO = 0xC0000000 | _PIDFD_GET_INFO_SIZE << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, struct pidfd_info)
 _PIDFD_INFO_EXIT = 8
@@ -66,31 +68,56 @@ _ioctl = declare_syscall(machine_number(x86_64=16, aarch64=29), ctypes.c_int, ct
 def clone3(flags: int = 0, *, cgroup_fd: int | None = None, sibling: bool = False) -> tuple[int, int]:
     """clone3(2) without sharing memory: (pid, pidfd) in the parent, (0, -1) in the child.
 
-    `cgroup_fd` is a v2 cgroup directory to be born in. A `sibling` gets the caller's own parent as its parent.
-    Python's after-fork work is done only where the caller has other threads, one of which may wait for the
-    interpreter's lock at this very moment: the child would wait for it for ever. The child is to execute or _exit
-    soon. Raises OSError.
+    `cgroup_fd` is a v2 cgroup directory to be born in. A `sibling` gets the caller's own parent as its parent; only
+    a process without other threads may ask for one. The child is to execute or _exit soon. Raises OSError.
     """
     pidfd = ctypes.c_int(-1)
-    arguments = CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
+    arguments = CloneArgs(flags=flags, exit_signal=signal.SIGCHLD)
     if cgroup_fd is not None:
         arguments.flags |= CLONE_INTO_CGROUP
         arguments.cgroup = cgroup_fd
     if sibling:
-        # With CLONE_PARENT the child has the exit signal of the caller, and naming one is EINVAL (clone(2)).
-        arguments.flags |= CLONE_PARENT
-        arguments.exit_signal = 0
-    if _thread._count() == 0:  # noqa: SLF001 - threading would cost a nursery its memory
-        pid = checked(_clone3(ctypes.byref(arguments), ctypes.sizeof(arguments)), "clone3", hex(flags))
-        return pid, pidfd.value if pid else -1
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
-    pid = _clone3(ctypes.byref(arguments), ctypes.sizeof(arguments))
-    number = ctypes.get_errno()
-    (python.PyOS_AfterFork_Parent if pid else python.PyOS_AfterFork_Child)()
-    ctypes.set_errno(number)
-    checked(pid, "clone3", hex(flags))
+        _make_sibling(arguments)
+    elif _thread._count():  # noqa: SLF001 - threading would cost a nursery its memory
+        return _clone_by_helper(arguments)
+    arguments.flags |= CLONE_PIDFD
+    arguments.pidfd = ctypes.addressof(pidfd)
+    pid = checked(_clone3(ctypes.byref(arguments), ctypes.sizeof(arguments)), "clone3", hex(flags))
     return pid, pidfd.value if pid else -1
+
+
+def _make_sibling(arguments: CloneArgs) -> None:
+    # With CLONE_PARENT the child has the exit signal of the caller, and naming one is EINVAL (clone(2)).
+    arguments.flags |= CLONE_PARENT
+    arguments.exit_signal = 0
+
+
+def _clone_by_helper(arguments: CloneArgs) -> tuple[int, int]:
+    """The same from a fork, which is alone and makes a sibling of its own.
+
+    Another thread may hold a lock, or wait for the interpreter's at this very moment: a child of the bare system call
+    would wait for that thread for ever. fork(2) by the C library and Python sees to these; no other call does.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        helper = os.fork()
+        if not helper:
+            _make_sibling(arguments)
+            pid = _clone3(ctypes.byref(arguments), ctypes.sizeof(arguments))
+            if not pid:
+                return 0, -1
+            os.write(writing, _CLONED.pack(pid, ctypes.get_errno()))
+            os._exit(0)
+        os.waitpid(helper, 0)
+        pid, number = _CLONED.unpack(os.read(reading, _CLONED.size))
+    finally:
+        os.close(reading)
+        os.close(writing)
+    if pid < 0:
+        ctypes.set_errno(number)
+    checked(pid, "clone3", hex(arguments.flags))
+    # A child of ours that was not reaped: the number is still its own.
+    return pid, os.pidfd_open(pid)
 
 
 def pidfd_open(pid: int) -> int:

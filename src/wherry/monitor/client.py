@@ -33,12 +33,13 @@ _HEADER = struct.Struct(">BxxxI")  # stream 1 or 2, length (API, "Stream format"
 class Client:
     """A session's socket.
 
-    `on_input` gets what it says, b"" at the end of that; `on_change` hears of a drained queue and of its own end.
+    `on_input` gets what it says, b"" at the end of that; `on_change` hears of a drained queue and of its own end,
+    `on_detach` that its keys were pressed.
     `open_spill` gives a file for what a stalled client does not take, or raises OSError. With a key in its plan it is
     `held`: it gets nothing before `release`, because somebody else still speaks to it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one thing that the owner decides
         self,
         loop: Loop,
         connection: socket.socket,
@@ -48,6 +49,7 @@ class Client:
         open_spill: Callable[[], int],
         on_input: Callable[["Client", bytes], None],
         on_change: Callable[["Client"], None],
+        on_detach: Callable[[], None] | None,
     ) -> None:
         """Take over the socket and watch it."""
         self._loop = loop
@@ -58,6 +60,7 @@ class Client:
         self._keys = DetachKeys(plan.detach_keys)
         self._on_input = on_input
         self._on_change = on_change
+        self._on_detach = on_detach
         self._backlog = Backlog(open_spill)
         self._taken = 0
         self._is_timed = False
@@ -172,6 +175,8 @@ class Client:
         if data:
             self._on_input(self, data)
         if detached:
+            if self._on_detach:
+                self._on_detach()
             self.end()
         self._watch()
 

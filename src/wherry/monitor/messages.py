@@ -358,6 +358,10 @@ class Exited(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     status: ExitRecord
 
 
+class Detached(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """A client of the container has left by its detach keys."""
+
+
 class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """Something an administrator should read."""
 
@@ -367,7 +371,7 @@ class Trouble(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 ToNursery = Spare | TakeOver
 FromNursery = Forked | Refused
 ToMonitor = Hello | Attach | Release | Exec | Resize | Signal | Freeze | Thaw | ListPids | ClearLog
-FromMonitor = Running | Executing | Attached | Pids | Done | Refused | ExecExited | Exited | Trouble
+FromMonitor = Running | Executing | Attached | Pids | Done | Refused | ExecExited | Exited | Detached | Trouble
 
 read_to_nursery = msgspec.json.Decoder(ToNursery).decode
 read_from_nursery = msgspec.json.Decoder(FromNursery).decode

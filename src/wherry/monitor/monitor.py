@@ -29,6 +29,7 @@ from wherry.monitor.messages import (
     Attached,
     Charge,
     ClearLog,
+    Detached,
     Done,
     Exec,
     ExecExited,
@@ -94,6 +95,7 @@ class Monitor:
             container.ends,
             seats=self._seats.row(),
             open_spill=self._open_spill,
+            on_detach=self._tell_detached,
             log=log,
             stdin_once=self._charge.stdin_once,
             on_stdin_closed=self._deposit,
@@ -231,6 +233,9 @@ class Monitor:
 
     def _exec_ended(self, exec_id: str, status: ExitRecord) -> None:
         self._connections.tell(ExecExited(id=exec_id, status=status))
+
+    def _tell_detached(self) -> None:
+        self._connections.tell(Detached())
 
     def _serve(self, request: ToMonitor, fds: list[int]) -> Answer:
         """Do what a daemon asks. Descriptors are ours, also when it fails."""

@@ -43,7 +43,7 @@ class Ends:
 
 
 class Streams:
-    """Moves the bytes of one process. `on_stdin_closed` and `on_idle` (no client is left) are for the owner."""
+    """Moves the bytes of one process. The owner hears of a closed stdin, of detach keys, of the last client."""
 
     def __init__(  # noqa: PLR0913 - each is one thing that the owner decides
         self,
@@ -56,12 +56,14 @@ class Streams:
         stdin_once: bool = False,
         on_stdin_closed: Callable[[], None] | None = None,
         on_idle: Callable[[], None] | None = None,
+        on_detach: Callable[[], None] | None = None,
     ) -> None:
         """Take over the ends and watch them."""
         self._loop = loop
         self.ends = ends
         self._seats = seats
         self._open_spill = open_spill
+        self._on_detach = on_detach
         self._log = log
         self._stdin_once = stdin_once
         self._on_stdin_closed = on_stdin_closed
@@ -130,6 +132,7 @@ class Streams:
             open_spill=self._open_spill,
             on_input=self._take_input,
             on_change=self._client_changed,
+            on_detach=self._on_detach,
         )
         self._clients.append(client)
         if self._input:

@@ -160,14 +160,16 @@ def raise_bridge(route: Connection, network: Network) -> Bridge:
 
 
 def _ensure_link(route: Connection, name: str, mtu: int) -> link.Link:
+    # Of its own choice the kernel takes the lowest address of the ports, and changes it when they change: for whoever
+    # remembers the old one the host is silent then. So a bridge of the administrator's keeps the one that it has.
     found = link.find(route, name)
     if found is None:
-        # Of its own choice the kernel takes the lowest address of the ports, and changes it when they change.
         route.transact([link.new_bridge(name, mac=b"\x02\x42" + secrets.token_bytes(4), mtu=mtu)])
         crash_point("network.bridge-made")
         found = link.find(route, name)
         assert found is not None
     _check_kind(found)
+    route.transact([link.set_mac(found.index, bytes.fromhex(found.mac.replace(":", "")))])
     if not found.is_up:
         route.transact([link.set_up(found.index)])
     return found

@@ -24,7 +24,10 @@ def main(control_fd: int) -> None:
     worker = Worker()
     decode = msgspec.json.Decoder(Order).decode
     while True:
-        packet, fds, _, _ = socket.recv_fds(control, ORDER_BYTES_MAX, 1)
+        try:
+            packet, fds, _, _ = socket.recv_fds(control, ORDER_BYTES_MAX, 1)
+        except ConnectionResetError:
+            return  # it was killed with answers of ours unread
         if not packet:
             return
         answer, made = worker.obey(decode(packet), fds)

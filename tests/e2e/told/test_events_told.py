@@ -11,7 +11,8 @@ import pytest
 RECORDED = Path(__file__).with_name("docker_events.json")
 EAT = "x=a;while :;do x=$x$x;done"
 
-# Each step: docker's command lines, and where something is told after the last answer, the event to wait for.
+# Each step: docker's command lines, and where something is told after the last answer, the event to wait for; `keys`
+# attaches and leaves by the detach keys, which docker's command line looks for itself.
 STORY = {
     "import": ["import {tar} told:1"],
     "tag": ["tag told:1 told:2"],
@@ -56,6 +57,8 @@ STORY = {
     "prune images": ["image prune -f"],
     "health": ["run -d --name hh --health-cmd true --health-interval 300ms told:1 sleep 1000",
                "... health_status: healthy", "rm -f hh"],
+    "detach": ["run -dit --name dd told:1 cat", "keys dd", "... detach"],
+    "remove what was attached to": ["rm -f dd", "... destroy"],
     "wait": ["create --name ww told:1 true", "start -a ww", "wait ww", "... die", "rm ww"],
     "remove the image": ["rmi told:1"],
 }  # fmt: skip
@@ -109,6 +112,8 @@ def play(docker, client, tar, directory, steps=STORY):
                 if command.startswith("... "):
                     action = command.removeprefix("... ")
                     since = listener.wait_for(lambda event, action=action: event["Action"] == action, since) + 1
+                elif command.startswith("keys "):
+                    press_keys(client.api, command.removeprefix("keys "))
                 else:
                     docker(*(word.format(tar=tar, dir=directory, eat=EAT) for word in command.split()))
             name = f"end-of-step-{number}"
@@ -120,6 +125,14 @@ def play(docker, client, tar, directory, steps=STORY):
         listener.close()
     said.pop("begin")
     return said
+
+
+def press_keys(api, name):
+    connection = api.attach_socket(name, {"stdin": 1, "stdout": 1, "stream": 1, "detachKeys": "ctrl-x"})
+    with contextlib.closing(connection._sock), contextlib.closing(connection):
+        connection._sock.sendall(b"\x18")
+        while connection.read(100):
+            pass
 
 
 def as_line(event):

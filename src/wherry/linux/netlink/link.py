@@ -112,6 +112,11 @@ def set_up(index: int, *, mtu: int = 0) -> Request:
     return Request(RTM_NEWLINK, 0, payload, f"set link {index} up")
 
 
+def set_mac(index: int, mac: bytes) -> Request:
+    """Give a link a hardware address, as one that was chosen and stays."""
+    return Request(RTM_NEWLINK, 0, _info(index) + attribute(_IFLA_ADDRESS, mac), f"set address of link {index}")
+
+
 def set_port(name: str, *, hairpin: bool, isolated: bool) -> Request:
     """How a bridge's port behaves: whether it may get its own frames back, whether it hears other isolated ports.
 
