@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from wherry.api.answers import encode
 from wherry.api.versions import NEWEST, Version
 from wherry.api.views.container import exec_view, inspection_view, status_words, summary_view
 from wherry.api.views.durations import human_duration
@@ -11,6 +12,7 @@ from wherry.api.views.image import image_summary_view, image_view, removed_view,
 from wherry.api.views.info import info_view
 from wherry.api.views.network import network_view
 from wherry.api.views.network_settings import networks_view, ports_view
+from wherry.api.views.rows import Rows
 from wherry.api.views.volume import volume_view
 from wherry.engine.exec_record import Exec, ExecRequest
 from wherry.engine.inspect import Inspection
@@ -156,6 +158,23 @@ def test_a_row_of_the_list():
     sized = summary_view(Summary(container=CONTAINER, sizes=Sizes(own=0, whole=5)), NEWEST, now_ns=0)
     assert "SizeRw" not in sized
     assert sized["SizeRootFs"] == 5
+
+
+def test_a_row_that_is_known_already_says_what_is_so_now():
+    rows, second = Rows(), 1795234522
+    asked = [
+        (Summary(container=CONTAINER), NEWEST, second),
+        (Summary(container=CONTAINER), NEWEST, second + 3600),
+        (Summary(container=CONTAINER, link_names=("/a/b",)), NEWEST, second),
+        (Summary(container=CONTAINER), Version(1, 45), second),
+        (Summary(container=CONTAINER, sizes=Sizes(own=1, whole=5)), NEWEST, second),
+        (Summary(container=CONTAINER), NEWEST, second),
+        (Summary(container=replace(CONTAINER, name="<other>")), NEWEST, second),
+    ]
+    for summary, version, now in asked:
+        expected = encode([summary_view(summary, version, now_ns=now * SECOND)])
+        assert rows.encode([summary], version, now_ns=now * SECOND) == expected
+    assert rows.encode([], NEWEST, now_ns=0) == encode([])
 
 
 def test_ports_are_sorted_and_the_merely_exposed_are_among_them():

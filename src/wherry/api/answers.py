@@ -55,7 +55,12 @@ def encode(value: Wire) -> bytes:
 
 def answer(value: Wire, *, status: int = 200) -> Response:
     """A value as JSON."""
-    return Response(body=encode(value), status=status, headers={**COMMON_HEADERS, "Content-Type": JSON_TYPE})
+    return answer_encoded(encode(value), status=status)
+
+
+def answer_encoded(data: bytes, *, status: int = 200) -> Response:
+    """What `encode` made."""
+    return Response(body=data, status=status, headers={**COMMON_HEADERS, "Content-Type": JSON_TYPE})
 
 
 def nothing(status: int = 204) -> Response:

@@ -6,13 +6,14 @@ from contextlib import aclosing
 from aiohttp.web import StreamResponse
 from msgspec.structs import replace
 
-from wherry.api.answers import Wire, answer, nothing, send_lines
+from wherry.api.answers import Wire, answer, answer_encoded, nothing, send_lines
 from wherry.api.body import read_json, read_required_json, require_no_body
 from wherry.api.connection import following
 from wherry.api.requests import create_request, update_request
 from wherry.api.routing import Call, RouteTable
 from wherry.api.sessions import in_session
-from wherry.api.views.container import inspection_view, summary_view
+from wherry.api.views.container import inspection_view
+from wherry.api.views.rows import Rows
 from wherry.api.views.stats import stats_view
 from wherry.engine.change import change
 from wherry.engine.create import create
@@ -33,6 +34,7 @@ from wherry.model.clock import now_ns
 from wherry.model.config import ChangeRequest
 
 routes = RouteTable()
+rows = Rows()
 
 
 @routes.route("GET", "/containers/json")
@@ -45,8 +47,8 @@ async def list_all(call: Call) -> StreamResponse:
         size=form.flag("size"),
         filters=form.filters(),
     )
-    now = now_ns()
-    return answer([summary_view(one, call.version, now_ns=now) for one in await list_containers(call.engine, query)])
+    found = await list_containers(call.engine, query)
+    return answer_encoded(rows.encode(found, call.version, now_ns=now_ns()))
 
 
 @routes.route("POST", "/containers/create")
