@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import subprocess
 import tarfile
 import time
@@ -176,3 +177,35 @@ def test_every_copy_is_an_event(daemon, tmp_path):
     daemon.docker("export", "-o", tmp_path / "tar", "cc")
     query = ["--since", "1m", "--until", f"{time.time():.9f}", "--filter", "container=cc", "--format", "{{.Action}}"]
     assert daemon.out("events", *query).split()[-3:] == ["extract-to-dir", "archive-path", "export"]
+
+
+def put(daemon, *pieces):
+    """The answer to a request that is sent piece by piece."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(str(daemon.socket))
+        for piece in pieces:
+            client.sendall(piece)
+            time.sleep(0.05)  # each is to come by itself
+        answered = b""
+        while piece := client.recv(65536):
+            answered += piece
+        return answered
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_it_goes_in_however_the_request_is_sent(daemon, compressed, version, at_once):
+    daemon.docker("create", "--name", "cc", "--network=none", "busybox", "true")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz" if compressed else "w") as tar:
+        member = tarfile.TarInfo("sent")
+        member.size = 200_000
+        tar.addfile(member, io.BytesIO(b"x" * member.size))
+    data = archive.getvalue()
+    head = f"PUT /containers/cc/archive?path=/home HTTP/{version}\r\nHost: d\r\nConnection: close\r\n".encode()
+    length = b"Content-Length: %d\r\n\r\n" % len(data)
+    pieces = (head + length + data,) if at_once else (head, length, data[:3], data[3:])
+    assert put(daemon, *pieces).split()[1] == b"200"
+    assert tar_of(daemon, "/home/sent")["sent"].size == 200_000

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterable
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -51,6 +52,16 @@ def encode(value: Wire) -> bytes:
         if character in data:
             data = data.replace(character, escape)
     return data + b"\n"
+
+
+def failure(request: BaseRequest, error: Exception) -> Response:
+    """What went wrong; what no client is to blame for is logged as well."""
+    if isinstance(error, EngineError):
+        if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("Handler for %s %s returned error: %s", request.method, request.raw_path, error)
+        return refusal(error)
+    log.error("%s %s failed", request.method, request.raw_path, exc_info=error)
+    return answer({"message": words_for(error)}, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def answer(value: Wire, *, status: int = 200) -> Response:

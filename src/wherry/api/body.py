@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import BaseRequest
 from msgspec import Struct
 
+from wherry.api.connection import Connection
 from wherry.api.shape import shape
 from wherry.api.syntax import Json, parse
 from wherry.api.target import expects
@@ -19,6 +20,8 @@ from wherry.model.errors import EngineError, InvalidParameter
 JSON_BYTES_MAX = 4 * 1024 * 1024
 # Room for `{}`, `null` and some white space (moby postContainersStart).
 EMPTY_BODY_BYTES_MAX = 7
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 T = TypeVar("T", bound=Struct)
 
@@ -80,8 +83,11 @@ async def stream(request: BaseRequest) -> AsyncIterator[bytes]:
 
 async def _chunks(request: BaseRequest) -> AsyncIterator[bytes]:
     """Tell a client that waits for it to go on with its body (RFC 9110 section 10.1.1), and read."""
+    connection = request.protocol
+    if isinstance(connection, Connection):
+        connection.let_go()
     if expects(request) and request.body_exists and request.transport is not None and request.content.total_bytes == 0:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.transport.write(CONTINUE)
     # As they come: to put them into pieces of one size would copy them once more.
     async for chunk in request.content.iter_any():
         yield chunk

@@ -31,6 +31,8 @@ TOO_LARGE = "431 Request Header Fields Too Large"
 BAD_REQUEST = "400 Bad Request"
 NO_HOST = "400 Bad Request: missing required Host header"
 
+_END_OF_HEAD = b"\r\n\r\n"
+
 log = logging.getLogger(__name__)
 
 Handle = Callable[[BaseRequest], Awaitable[StreamResponse]]
@@ -45,6 +47,7 @@ class Connection(RequestHandler):
     _answered = 0
     _half_closed = False
     _body: StreamReader | None = None
+    _held: bytes | None = None
     _follower: asyncio.Task[Any] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,12 +70,41 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take in bytes; refuse a head that grows without end, which the parser limits only line by line."""
         is_idle, known = self._asked == self._answered, len(self._messages)
+        rest, is_held = b"", is_idle and _is_for_the_kernel(data)
+        if is_held:
+            end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+            data, rest = data[:end], data[end:]
         super().data_received(data)
         self._asked += len(self._messages) - known
         if self._messages:
             self._body = self._messages[-1][1]
         elif is_idle and self.transport is not None:
             self._count(len(data), self.transport)
+        if is_held:
+            self._hold(rest)
+
+    def take_held(self) -> bytes | None:
+        """What of a body was read, and not yet given to the parser: the rest is in the socket. None if all went there.
+
+        Whoever takes it takes the socket too.
+        """
+        held, self._held = self._held, None
+        return held
+
+    def _hold(self, rest: bytes) -> None:
+        if self._body is not None and not self._body.is_eof() and self.transport is not None:
+            self._held = rest
+            self.transport.pause_reading()
+        elif rest:
+            self.data_received(rest)
+
+    def let_go(self) -> None:
+        """Nobody took the body: it comes by the parser."""
+        held = self.take_held()
+        if held is not None and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            if held:
+                super().data_received(held)
 
     def _count(self, more: int, transport: asyncio.Transport) -> None:
         self._head_bytes += more
@@ -96,6 +128,7 @@ class Connection(RequestHandler):
 
     def answered(self) -> None:
         """A request has its answer; after the last one of a client that has ended there is no other to wait for."""
+        self.let_go()
         self._answered += 1
         if self._half_closed and self._answered >= self._asked:
             self.close()
@@ -188,6 +221,11 @@ def following(request: BaseRequest) -> Iterator[None]:
         return
     with connection.following():
         yield
+
+
+def _is_for_the_kernel(data: bytes) -> bool:
+    """Whether a whole head has come of a request whose body may be large, and goes where no byte of it is looked at."""
+    return data.startswith(b"PUT ") and _END_OF_HEAD in data and b"/archive?" in data[: data.find(b"\n")]
 
 
 def _words(error: HttpProcessingError, message: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.web import BaseRequest, StreamResponse
 
-from wherry.api.answers import COMMON_HEADERS, answer, nothing, refusal, words_for
+from wherry.api.answers import COMMON_HEADERS, failure, nothing
 from wherry.api.connection import Connections
 from wherry.api.forms import Form
 from wherry.api.quiet import Quiet
@@ -22,7 +22,7 @@ from wherry.api.tls import TlsFront
 from wherry.api.verbs import Verbs
 from wherry.api.versions import served_version, split_version
 from wherry.engine.engine import Engine
-from wherry.model.errors import EngineError, NotFound
+from wherry.model.errors import NotFound
 
 # What the last answers may take to leave when the daemon ends (twice this at most), and verbs to finish.
 ANSWERS_END_SECONDS = 0.4
@@ -104,16 +104,10 @@ class Server:
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         try:
             return await self._answer(request)
-        except EngineError as error:
-            if error.status == 500:
-                log.warning("Handler for %s %s returned error: %s", request.method, request.raw_path, error)
-            return refusal(error)
         except ConnectionError:
             raise
-        except Exception as error:
-            # Whatever a handler did wrong is one request's fault, never the daemon's end.
-            log.exception("%s %s failed", request.method, request.raw_path)
-            return answer({"message": words_for(error)}, status=500)
+        except Exception as error:  # noqa: BLE001 - one request's fault, never the daemon's end
+            return failure(request, error)
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         check(request)

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from wherry.crashpoints import crash_point
@@ -12,7 +12,7 @@ from wherry.engine.containers import find
 from wherry.engine.conversation import Conversation, listening, until_sent_away
 from wherry.engine.engine import Engine
 from wherry.engine.telling import tell
-from wherry.engine.unwrapping import feed
+from wherry.engine.unwrapping import Body, feed
 from wherry.engine.visiting import Visited, visiting
 from wherry.model.errors import EngineError, InvalidParameter, NotFound
 from wherry.storage.jobs.report import REFUSED
@@ -65,7 +65,7 @@ async def put(
     engine: Engine,
     name: str,
     path: str,
-    body: AsyncIterator[bytes],
+    body: Body,
     *,
     same_kind: bool = False,
     as_user: bool = False,
@@ -85,7 +85,7 @@ async def put(
     tell(engine, visited.container, "extract-to-dir")
 
 
-async def _put(visited: Visited, path: str, body: AsyncIterator[bytes], *, same_kind: bool, as_user: bool) -> None:
+async def _put(visited: Visited, path: str, body: Body, *, same_kind: bool, as_user: bool) -> None:
     container = visited.container
     owner = await asyncio.to_thread(_owner, visited) if as_user else None
     worker, pipe = await asyncio.to_thread(

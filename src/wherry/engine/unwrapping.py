@@ -3,9 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from wherry.images.compression import MAGIC_BYTES, Compression, detect, unwrapped
 from wherry.model.errors import EngineError
@@ -13,63 +12,36 @@ from wherry.model.errors import EngineError
 _PIECE = 1 << 18
 
 
-async def feed(pipe: int, body: AsyncIterator[bytes]) -> None:
+class Body(Protocol):
+    """What a client sends."""
+
+    async def first(self, size: int) -> bytes:
+        """Its first bytes, at least so many unless it has fewer; `pour` writes them too."""
+
+    async def pour(self, out: int) -> None:
+        """Write all of it to a pipe or a socket, which becomes non-blocking. Raises EngineError, OSError."""
+
+
+async def feed(pipe: int, body: Body) -> None:
     """Write a body to a worker's pipe, decompressed; a worker that takes no more has its reasons.
 
     Raises EngineError for damaged input, and whatever the body raises.
     """
-    first = bytearray()
-    async for chunk in body:
-        first += chunk
-        if len(first) >= MAGIC_BYTES:
-            break
-    compression = detect(bytes(first))
+    compression = detect(await body.first(MAGIC_BYTES))
     with suppress(BrokenPipeError, ConnectionResetError):
         if compression is Compression.NONE:
-            os.set_blocking(pipe, False)
-            await _write(pipe, bytes(first), body)
+            await body.pour(pipe)
         else:
-            await _unwrap(pipe, bytes(first), body, compression)
+            await _unwrap(pipe, body, compression)
 
 
-async def _write(out: int, first: bytes, body: AsyncIterator[bytes]) -> None:
-    await _write_all(out, first)
-    async for chunk in body:
-        await _write_all(out, chunk)
-
-
-async def _write_all(out: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(out, view) :]
-        except BlockingIOError:
-            await _writable(out)
-
-
-async def _writable(out: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(out, _tell, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(out)
-
-
-def _tell(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-async def _unwrap(out: int, first: bytes, body: AsyncIterator[bytes], compression: Compression) -> None:
+async def _unwrap(out: int, body: Body, compression: Compression) -> None:
     """A thread decompresses in between, so that neither side's pace matters to the loop."""
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
     work = asyncio.create_task(asyncio.to_thread(_decompress, theirs, out, compression))
     try:
         with ours, suppress(BrokenPipeError, ConnectionResetError):
-            await _write(ours.fileno(), first, body)
+            await body.pour(ours.fileno())
     finally:
         # With its source closed the thread ends, whatever it was doing.
         await asyncio.wait([work])

@@ -7,11 +7,12 @@ import stat
 from collections.abc import Iterator
 
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, change_owner, openat2
+from wherry.linux.sync import begin_writing
 
 _DEPTH_MAX = 64  # open directories while removing; what lies deeper is moved up first
 _FICLONE = 0x40049409
 _NO_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY, errno.EINVAL, errno.ETXTBSY, errno.EPERM)
-_COPY_SIZE = 1 << 30
+_COPY_SIZE = 1 << 23
 OPAQUE_XATTR = "trusted.overlay.opaque"
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
@@ -124,22 +125,22 @@ def _children_at(root_fd: int, path: str) -> Children:
         os.close(fd)
 
 
-def copy(source_fd: int, target_fd: int, *, as_layer: bool = False) -> None:
+def copy(source_fd: int, target_fd: int, *, as_layer: bool = False, to_be_synced: bool = False) -> None:
     """Copy all below one directory into another, with owners, modes, times, xattrs, devices, hard links and holes.
 
     The directories' own attributes are copied too. `as_layer` keeps that an overlay's directory hides the one below
-    it. Data is shared where the file system can. Raises OSError.
+    it. Data is shared where the file system can; `to_be_synced` has the kernel begin to write it. Raises OSError.
     """
-    _Copy(source_fd, target_fd, as_layer=as_layer).run()
+    _Copy(source_fd, target_fd, as_layer=as_layer, to_be_synced=to_be_synced).run()
 
 
 class _Copy:
-    def __init__(self, source_fd: int, target_fd: int, *, as_layer: bool) -> None:
+    def __init__(self, source_fd: int, target_fd: int, *, as_layer: bool, to_be_synced: bool) -> None:
+        self._to_be_synced = to_be_synced
         self._source = source_fd
         self._target = target_fd
         self._as_layer = as_layer
         self._linked: dict[tuple[int, int], str] = {}
-        self._can_clone = True
 
     def run(self) -> None:
         # A directory comes twice: to be filled, and, all below it done, to get its attributes and times.
@@ -183,7 +184,7 @@ class _Copy:
 
     def _copy_entry(self, source: int, target: int, name: str, status: os.stat_result) -> None:
         if stat.S_ISREG(status.st_mode):
-            copy_file(source, target, name, can_clone=self._can_clone)
+            copy_file(source, target, name, to_be_synced=self._to_be_synced)
             return
         if stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
@@ -211,14 +212,14 @@ def is_opaque(fd: int) -> bool:
         raise
 
 
-def copy_file(source_dir: int, target_dir: int, name: str, *, can_clone: bool = True) -> None:
+def copy_file(source_dir: int, target_dir: int, name: str, *, to_be_synced: bool = False) -> None:
     """Copy one regular file under the same name, with holes and all attributes. Raises OSError."""
     source = openat2(source_dir, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, resolve=RESOLVE_BENEATH)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(name, flags, 0o600, dir_fd=target_dir)
         try:
-            copy_data(source, target, can_clone=can_clone)
+            copy_data(source, target, to_be_synced=to_be_synced)
             copy_attributes(source, target)
         finally:
             os.close(target)
@@ -226,22 +227,24 @@ def copy_file(source_dir: int, target_dir: int, name: str, *, can_clone: bool = 
         os.close(source)
 
 
-def copy_data(source: int, target: int, *, can_clone: bool = True) -> None:
+def copy_data(source: int, target: int, *, to_be_synced: bool = False) -> None:
     """The bytes of one file into an empty one, shared when the file system can, else piece by piece with its holes."""
     size = os.fstat(source).st_size
     if not size:
         return
-    if can_clone:
-        try:
-            fcntl.ioctl(target, _FICLONE, source)
-        except OSError as error:
-            if error.errno not in _NO_CLONE:
-                raise
-        else:
-            return
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno not in _NO_CLONE:
+            raise
+    else:
+        return
     os.ftruncate(target, size)
     for start, end in _data_pieces(source, size):
-        _copy_range(source, target, start, end)
+        for at in range(start, end, _COPY_SIZE):
+            _copy_range(source, target, at, min(end, at + _COPY_SIZE))
+            if to_be_synced and size > _COPY_SIZE:
+                begin_writing(target, at, _COPY_SIZE)
 
 
 def _data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
@@ -259,7 +262,7 @@ def _data_pieces(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _copy_range(source: int, target: int, start: int, end: int) -> None:
     while start < end:
-        count = min(end - start, _COPY_SIZE)
+        count = end - start
         try:
             done = os.copy_file_range(source, target, count, start, start)
         except OSError as error:

@@ -7,11 +7,15 @@ from aiohttp.web import StreamResponse
 from wherry.api.answers import COMMON_HEADERS, answer, encode, nothing
 from wherry.api.body import stream
 from wherry.api.handover import begin_body, handed_over
+from wherry.api.hijack import Hijacked
+from wherry.api.inlet import answering, take_body
+from wherry.api.pouring import Streamed
 from wherry.api.routing import Call, RouteTable
 from wherry.api.views.path_stat import path_stat_view
 from wherry.engine.archive import look, put, take
 from wherry.engine.changes import changes
 from wherry.engine.export import export
+from wherry.engine.unwrapping import Body
 from wherry.storage.paths import Found
 
 STAT_HEADER = "X-Docker-Container-Path-Stat"
@@ -40,17 +44,25 @@ async def take_out(call: Call) -> StreamResponse:
 @routes.route("PUT", "/containers/{name}/archive")
 async def put_in(call: Call) -> StreamResponse:
     """`docker cp` into a container."""
+    inlet = take_body(call)
+    if inlet is None:
+        await call.verbs.run(_put(call, Streamed(stream(call.request))))
+        return nothing(200)
+    # The server sees its connection end now, so the answer is a part of the verb.
+    await call.verbs.run(answering(call, inlet, _put(call, inlet)))
+    return Hijacked()
+
+
+async def _put(call: Call, body: Body) -> None:
     form = call.form
-    verb = put(
+    await put(
         call.engine,
         call.name,
         form.text("path"),
-        stream(call.request),
+        body,
         same_kind=form.flag("noOverwriteDirNonDir"),
         as_user=form.flag("copyUIDGID"),
     )
-    await call.verbs.run(verb)
-    return nothing(200)
 
 
 @routes.route("GET", "/containers/{name}/changes")

@@ -17,6 +17,8 @@ from wherry.storage.pack import pack
 
 # So many files are synced one by one.
 FEW = 200
+# So many bytes are worth a thread.
+MUCH = 1 << 20
 
 
 def main() -> None:
@@ -27,10 +29,12 @@ def main() -> None:
 def _capture(kind: str, new: str, old: str, target: str) -> bytes:
     """`target` is an empty directory, `old` the tree of the layers below. Tells the digest and the size of the tar."""
     source, layer, below = int(new), int(target), int(old)
-    copy(source, layer, as_layer=kind == "overlay")
+    copy(source, layer, as_layer=kind == "overlay", to_be_synced=True)
+    taken, inodes = measure(layer)
     failures: list[OSError] = []
     syncing = threading.Thread(target=_sync, args=(layer, failures))
-    syncing.start()  # on its way to the disk while it is hashed
+    if is_much := taken > MUCH:
+        syncing.start()  # on its way to the disk while it is hashed
     digest, size = hashlib.sha256(), 0
 
     def add(piece: bytes) -> None:
@@ -40,10 +44,14 @@ def _capture(kind: str, new: str, old: str, target: str) -> bytes:
 
     changes = OverlayChanges(layer, below, spell_out=False) if kind == "overlay" else TreeChanges(layer, below)
     pack(layer, changes, add)
-    syncing.join()
+    if is_much:
+        syncing.join()
+    else:
+        _sync(layer, failures)
     for failure in failures:
         raise failure
-    taken, inodes = measure(layer) if kind == "overlay" else (0, 0)
+    if kind != "overlay":
+        taken = inodes = 0
     return b"ok %d %d\0sha256:%s\0%d\0" % (taken, inodes, digest.hexdigest().encode(), size)
 
 
