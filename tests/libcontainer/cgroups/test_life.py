@@ -54,7 +54,7 @@ def test_a_process_is_born_in_the_v2_tree(make, parent):
     cgroup = make()
     if cgroup.clone_fd is None:
         pytest.skip("no cgroup v2 tree is mounted")
-    pid, pidfd = clone3(CLONE_INTO_CGROUP | 0x1000, cgroup_fd=cgroup.clone_fd)
+    pid, pidfd = clone3(CLONE_INTO_CGROUP, cgroup_fd=cgroup.clone_fd)
     if pid == 0:
         signal.pause()
         os._exit(0)
