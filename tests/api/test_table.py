@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -27,6 +28,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs/api.md"
 OPERATIONS, REQUESTS, ANSWERS = SCHEMA["operations"], SCHEMA["requests"], SCHEMA["answers"]
 CREATE, UPDATE = "POST /containers/create", "POST /containers/{id}/update"
 EXEC, EXEC_START = "POST /containers/{id}/exec", "POST /exec/{id}/start"
+COMMIT, STATS = "POST /commit", "GET /containers/{id}/stats"
 INSPECT, LIST = "GET /containers/{id}/json", "GET /containers/json"
 
 ROUTES = all_routes()
@@ -105,6 +107,35 @@ ABSENT = {
     (INSPECT, "NetworkSettings.Networks.*.IPAMConfig"): "an address cannot be chosen on the default bridge",
     (INSPECT, "ImageManifestDescriptor"): CONTAINERD_STORE,
     (INSPECT, "Storage"): NEWER,
+    (STATS, "os_type"): NEWER,
+    (STATS, "memory_stats.failcnt"): "shown when it is not 0",
+    **{
+        (STATS, f"blkio_stats.{name}_recursive[]"): "shown when the kernel has counted something"
+        for name in (
+            "io_merged",
+            "io_queue",
+            "io_service_bytes",
+            "io_service_time",
+            "io_serviced",
+            "io_time",
+            "io_wait_time",
+            "sectors",
+        )
+    },
+    **{
+        (STATS, name): "Windows alone has it"
+        for name in (
+            "memory_stats.commitbytes",
+            "memory_stats.commitpeakbytes",
+            "memory_stats.privateworkingset",
+            "networks.*.endpoint_id",
+            "networks.*.instance_id",
+            "storage_stats.read_count_normalized",
+            "storage_stats.read_size_bytes",
+            "storage_stats.write_count_normalized",
+            "storage_stats.write_size_bytes",
+        )
+    },
     ("GET /info", "Containerd"): "there is no containerd",
     ("GET /info", "NRI"): NEWER,
     ("GET /info", "GenericResources[]"): NO_SWARM,
@@ -349,7 +380,7 @@ def answers(api, outcomes, inspected):
     rich = {
         "Image": "busybox", "Cmd": ["sleep", "1000"], "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/v": {}},
         "Labels": {"a": "b"}, "Healthcheck": {"Test": ["CMD", "true"], "Interval": 10_000_000},
-        "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": ""}]}, "Annotations": {"a": "b"}},
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": ""}]}, "Annotations": {"a": "b"}, "PidsLimit": 50},
         "NetworkingConfig": {"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}},
     }  # fmt: skip
     made = api.told("POST", "/containers/create?name=rich", rich)
@@ -374,8 +405,23 @@ def answers(api, outcomes, inspected):
         CREATE: [made],
         EXEC: [executing],
         "POST /containers/{id}/wait": [api.told("POST", "/containers/other/wait"), {"Error": {"Message": ""}}],
+        STATS: [api.told("GET", "/containers/rich/stats?stream=0")],
+        "GET /containers/{id}/changes": [api.told("GET", "/containers/rich/changes")],
+        UPDATE: [api.told("POST", "/containers/rich/update", {"CpuShares": 512})],
+        COMMIT: [api.told("POST", "/commit?container=rich&repo=made")],
+        **pruned(api),
     }
     api.told("DELETE", "/containers/rich?force=1&v=1")
+
+
+def pruned(api):
+    """What each kind of prune tells of one that it removed."""
+    api.told("POST", "/containers/create?name=pruned", {"Image": "busybox", "Cmd": ["true"], "Volumes": {"/v": {}}})
+    filters = {"containers": {}, "images": {"dangling": ["false"]}, "volumes": {"all": ["1"]}}
+    return {
+        f"POST /{kind}/prune": [api.told("POST", f"/{kind}/prune?filters={quote(json.dumps(wanted))}")]
+        for kind, wanted in filters.items()
+    }
 
 
 def test_answers_have_every_field_of_the_schema_and_no_others(answers, outcomes):
