@@ -99,7 +99,7 @@ async def _open_running(container: Container, process: Process | None, fds: list
         root = os.open(f"/proc/{process.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         fds.append(root)
     except (ProcessLookupError, FileNotFoundError, PermissionError):
-        # EACCES is what the link of a process says that was reaped since its directory was found (fs/proc/namespaces.c).
+        # EACCES: it was reaped after its directory had been found (fs/proc/namespaces.c).
         raise _not_running(container) from None
     # Asked after the descriptors were opened: a number that is the container's then was it before.
     is_its = process.pid in await process.pids()
