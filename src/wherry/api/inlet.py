@@ -29,6 +29,9 @@ LINGER_SECONDS = 2.0
 _LINE_BYTES_MAX = 4096
 _CHUNK_DIGITS_MAX = 16
 _PIECE = 1 << 18
+_SPLICE_BYTES_MIN = 1 << 17
+_PIECES_MAX = 512
+_HEX_DIGITS = frozenset(string.hexdigits)
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _EOF = "unexpected EOF"
 
@@ -77,6 +80,9 @@ class Inlet:
     def __init__(self, client: socket.socket, rest: bytes, length: int | None) -> None:
         self._client = client
         self._rest = rest
+        self._at = 0
+        # How far to read with a line: not far before what the kernel can move.
+        self._ahead = _LINE_BYTES_MAX
         self._chunked = length is None
         self._left = length or 0  # of the body, or of the chunk
         self._is_first_chunk = True
@@ -132,15 +138,19 @@ class Inlet:
 
     def _begin(self, size: int) -> None:
         while len(self._begun) < size and self._goes_on():
-            self._begun += self._piece()
+            self._begun += self._take()
 
     def _pour(self, out: int) -> None:
-        self._write(out, self._begun)
+        self._write(out, [memoryview(self._begun)])
         while self._goes_on():
-            if self._rest or not self._splices:
-                self._write(out, self._piece())
-            else:
+            if self._left >= _SPLICE_BYTES_MIN and not self._buffered and self._splices:
                 self._splice(out)
+                continue
+            # Small chunks together: each by itself would cost more than its bytes.
+            pieces = [self._take()]
+            while self._is_known() and self._goes_on() and self._buffered:
+                pieces.append(self._take())
+            self._write(out, pieces)
 
     def _goes_on(self) -> bool:
         """Whether there is more of it; then `_left` says how much at least."""
@@ -151,9 +161,20 @@ class Inlet:
                 self._skip_trailers()
         return not self._is_over
 
-    def _piece(self) -> bytes:
-        data = self._rest or self._receive(min(_PIECE, self._left))
-        piece, self._rest = data[: self._left], data[self._left :]
+    @property
+    def _buffered(self) -> int:
+        return len(self._rest) - self._at
+
+    def _is_known(self) -> bool:
+        """Whether what comes next can be told without reading on."""
+        return bool(self._left) or self._rest.find(b"\n", self._rest.find(b"\n", self._at) + 1) > self._at
+
+    def _take(self) -> memoryview:
+        if not self._buffered:
+            self._rest, self._at = self._receive(_PIECE), 0
+        end = min(self._at + self._left, len(self._rest))
+        piece = memoryview(self._rest)[self._at : end]
+        self._at = end
         self._left -= len(piece)
         return piece
 
@@ -179,28 +200,30 @@ class Inlet:
         digits = self._line().partition(b";")[0].strip().decode("latin-1")
         if len(digits) > _CHUNK_DIGITS_MAX:
             raise InvalidParameter("http chunk length too large")
-        if not digits or not set(digits) <= set(string.hexdigits):
+        if not digits or not set(digits) <= _HEX_DIGITS:
             raise InvalidParameter("invalid byte in chunk length")
-        return int(digits, 16)
+        size = int(digits, 16)
+        self._ahead = _LINE_BYTES_MAX if size >= _SPLICE_BYTES_MIN else _PIECE
+        return size
 
     def _skip_trailers(self) -> None:
         while self._line():
             pass
 
     def _line(self) -> bytes:
-        """A line without its end; never more than that is taken from the socket, whose data the kernel shall move."""
-        while b"\n" not in self._rest:
-            if len(self._rest) > _LINE_BYTES_MAX:
+        """A line without its end."""
+        while (end := self._rest.find(b"\n", self._at)) < 0:
+            if self._buffered > _LINE_BYTES_MAX:
                 raise InvalidParameter("malformed chunked encoding")
-            seen = self._receive(_LINE_BYTES_MAX, socket.MSG_PEEK)
-            self._rest += self._receive(seen.find(b"\n") + 1 or len(seen))
-        line, _, self._rest = self._rest.partition(b"\n")
+            self._rest, self._at = self._rest[self._at :] + self._receive(self._ahead), 0
+        line = self._rest[self._at : end]
+        self._at = end + 1
         return line.removesuffix(b"\r")
 
-    def _receive(self, size: int, flags: int = 0) -> bytes:
+    def _receive(self, size: int) -> bytes:
         while True:
             try:
-                data = self._client.recv(size, flags)
+                data = self._client.recv(size)
             except BlockingIOError:
                 self._wait(self._client.fileno(), select.POLLIN)
                 continue
@@ -210,13 +233,17 @@ class Inlet:
                 raise InvalidParameter(_EOF)
             return data
 
-    def _write(self, out: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
+    def _write(self, out: int, pieces: list[memoryview]) -> None:
+        while pieces:
             try:
-                view = view[os.write(out, view) :]
+                done = os.writev(out, pieces[:_PIECES_MAX])
             except BlockingIOError:
                 self._wait(out, select.POLLOUT)
+                continue
+            while pieces and done >= len(pieces[0]):
+                done -= len(pieces.pop(0))
+            if pieces:
+                pieces[0] = pieces[0][done:]
 
     def _wait(self, fd: int, events: int) -> None:
         poll = select.poll()
