@@ -123,6 +123,19 @@ def test_who_attaches_with_logs_before_the_start_sees_the_last_run_and_the_next(
         assert unframe(read_all(client))[1] == b"run\n"
 
 
+def test_what_a_run_says_that_ends_before_its_client_has_read_the_log_is_not_lost(api, container):
+    """The client reads nothing while it is started and ends: there is more in the log than its socket takes."""
+    again = container("sh", "-c", "yes 0123456789abcdef | head -n 200000; echo end of run")
+    api.told("POST", f"/containers/{again}/wait")
+    client, _ = api.open_stream(f"/containers/{again}/attach?{EVERYTHING}")
+    with client:
+        assert api.ask("POST", f"/containers/{again}/start")[0] == 204
+        assert api.told("POST", f"/containers/{again}/wait")["StatusCode"] == 0
+        lines = unframe(read_all(client))[1].splitlines()
+    assert lines.count(b"end of run") == 2
+    assert len(lines) == 2 * 200_001
+
+
 @pytest.mark.parametrize("query", ["", "stream=1", "logs=1", "stream=1&logs=1", "stream=1&stdin=1"])
 def test_who_wants_nothing_is_not_kept(api, container, query):
     living = container("sleep", "1000")

@@ -221,11 +221,23 @@ _START = set()
 
 
 def _command_lines():
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    """Of those that are ours by their name, their parent's or their cgroup; others come and go as they like."""
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            text = path.read_bytes().replace(b"\0", b" ").decode()
-            if text and int(path.parent.name) > 1 and ("wherry" in text or path.parent.name not in _START):
+            text = _command_line(path)
+            if text and int(path.name) > 1 and _is_ours(path, text):
                 yield text[:60]
+
+
+def _command_line(path):
+    return (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _is_ours(path, text):
+    if "wherry" in text or path.name in _START:
+        return "wherry" in text
+    parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+    return "/docker/" in (path / "cgroup").read_text() or "wherry" in _command_line(path.parent / parent)
 
 
 def _below(path):

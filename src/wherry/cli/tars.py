@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import tarfile
 
 from wherry.cli.errors import CommandError
+from wherry.tarlib import tarfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

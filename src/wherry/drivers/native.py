@@ -79,6 +79,7 @@ class NativeDriver:
             process.cgroups_path = birth.spec.linux.cgroups_path if birth.spec.linux else ""
             self._processes[birth.id] = process
             await self._bear(process, plan, birth, given)
+            process.expect_release(birth.sessions)
         except BaseException as error:
             # A monitor that refuses has cleaned up; one that was killed has perhaps left its container.
             await self._undo(birth.id, is_orphaned=not isinstance(error, StartFailed))

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from wherry.drivers import resources
 from wherry.drivers.channel import Channel
@@ -101,6 +101,10 @@ class NativeProcess:
     async def wait(self) -> ExitStatus:
         """Wait for the end; all its output is logged and on its way to its sessions when this returns."""
         return await asyncio.shield(self._ended)
+
+    def expect_release(self, sessions: Iterable[Session]) -> None:
+        """Stay connected until those of these that have a key are released."""
+        self._held_keys.update(session.key for session in sessions if session.key)
 
     async def attach(self, session: Session) -> int:
         """Hand a client's socket over; with a key, the last stamp of what it does not get. Raises ProcessGone."""

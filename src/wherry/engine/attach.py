@@ -72,11 +72,13 @@ async def _attach(engine: Engine, container_id: str, session: Session) -> tuple[
 
 
 async def _release_later(live: Live, session: Session) -> None:
-    """When the start has not come yet, the session goes without its key; otherwise the process is told."""
-    if session in live.sessions:
-        live.sessions[live.sessions.index(session)] = replace(session, key="")
-    elif live.process is not None:
-        await live.process.release(session.key)
+    """When the start has not come yet, the session goes without its key; otherwise the process is told, dead or not."""
+    async with live.lock:
+        if session in live.sessions:
+            live.sessions[live.sessions.index(session)] = replace(session, key="")
+        holder = live.holders.pop(session.key, None)
+    if holder is not None:
+        await holder.release(session.key)
 
 
 async def _nothing() -> None:

@@ -132,6 +132,7 @@ async def take_down(engine: Engine, container: Container, live: Live) -> None:
 async def _give_birth(engine: Engine, container: Container, live: Live, joined: Joined, log: LogPlan) -> Process:
     with ExitStack() as held:
         spec, rootfs_fd, mounts = await asyncio.to_thread(_get_ready, engine, container, joined, held)
+        sessions = live.hand_over_sessions()
         birth = Birth(
             id=container.id,
             spec=spec,
@@ -144,14 +145,16 @@ async def _give_birth(engine: Engine, container: Container, live: Live, joined: 
             stdin_once=container.config.stdin_once,
             # Of what the user mounted he may wait for the end of the mounts.
             mounts_linger=not container.mounts,
-            sessions=live.hand_over_sessions(),
+            sessions=sessions,
             terminal_size=container.host_config.console_size,
         )
         try:
-            return await engine.driver_of(container).start(birth)
+            process = await engine.driver_of(container).start(birth)
         except StartFailed as error:
             kind = StartFailed if error.exit_code in NOT_EXECUTABLE else Broken
             raise kind(_BIRTH_FAILED.format(error=error), error.exit_code) from None
+        live.holders.update({session.key: process for session in sessions if session.key})
+        return process
 
 
 async def _open_log(engine: Engine, container: Container, undo: AsyncExitStack) -> tuple[LogPlan, Sender | None]:

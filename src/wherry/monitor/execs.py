@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Struct
 
 from wherry.libcontainer.enter import enter
-from wherry.linux import terminal
 from wherry.monitor.container import Container, known_exit_code
 from wherry.monitor.deposits import Deposits
 from wherry.monitor.ending import Ending
@@ -19,7 +18,7 @@ from wherry.monitor.messages import Exec, ExitRecord, Kept, KnownExec, Surroundi
 from wherry.monitor.seats import Seats
 from wherry.monitor.stdio import open_stdio
 from wherry.monitor.streams import Ends, Streams
-from wherry.oci.runtime import Linux, Spec
+from wherry.oci.runtime import ConsoleSize, Linux, Spec
 
 # How many that ended are remembered for a daemon that comes back.
 _ENDED_MAX = 64
@@ -90,6 +89,10 @@ class Execs:
         described = request.process
         if not described.rlimits:  # as runc: the container's own limits, unless said otherwise
             described = msgspec.structs.replace(described, rlimits=around.spec.process.rlimits)
+        height, width = request.terminal_size
+        if described.terminal and (height or width):
+            # It is set before the program begins, which may ask at once.
+            described = msgspec.structs.replace(described, console_size=ConsoleSize(height=height, width=width))
         with open_stdio(terminal=described.terminal, open_stdin=request.open_stdin, outlive=False) as pipes:
             child = enter(
                 container.pidfd,
@@ -102,8 +105,6 @@ class Execs:
                 container_id=around.id,
             )
             ends = pipes.take(child.terminal)
-        if child.terminal is not None and any(request.terminal_size):
-            terminal.set_size(child.terminal, height=request.terminal_size[0], width=request.terminal_size[1])
         self._deposits.hold()
         streams = self._stream(request.id, child.pid, child.pidfd, ends, note=request.note)
         if client is not None and request.session:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from wherry import tarlib
 from wherry.client.errors import ProtocolError
 from wherry.jsontext import decode
 from wherry.python.records.container import PathStatus
@@ -53,8 +54,11 @@ def content_of(archive: bytes, path: str) -> bytes:
 
 def extract(archive: bytes, directory: Path) -> None:
     """Unpack into `directory` what stays inside of it (tarfile's `data` filter). Raises tarfile.TarError, OSError."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-        opened.extractall(directory, filter="data")
+    try:
+        with tarlib.tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            opened.extractall(directory, filter="data")
+    except tarlib.tarfile.TarError as error:
+        raise error if isinstance(error, tarfile.TarError) else tarfile.TarError(str(error)) from error
 
 
 class _Buffer(io.RawIOBase):
