@@ -10,6 +10,7 @@ from tests.api.conftest import parse
 from wherry.api.body import stream
 from wherry.api.hijack import Hijacked
 from wherry.api.inlet import answering, take_body
+from wherry.engine.aside import aside
 from wherry.model.errors import NotFound
 
 DATA = random.Random(3).randbytes(700_001)
@@ -30,6 +31,7 @@ class Sink:
         self.first = None
         self.refuses = False
         self.reads = True
+        self.begun = []
 
     async def take(self, call):
         inlet = take_body(call)
@@ -40,11 +42,12 @@ class Sink:
     async def _read(self, inlet):
         if self.refuses:
             raise NotFound("no such thing")
+        self.begun.append(inlet)
         self.first = await inlet.first(6)
         reading, writing = os.pipe()
         with open(reading, "rb") as pipe, open(writing, "wb", buffering=0) as into:
             if self.reads:
-                task = asyncio.create_task(asyncio.to_thread(pipe.read))
+                task = aside(pipe.read)
             else:
                 pipe.close()
             try:
@@ -145,6 +148,23 @@ async def test_who_is_refused_may_send_on_and_reads_why(serve, sink):
     async with serve() as wire:
         answered = await said(wire, CHUNKED, chunked(DATA * 4, 65_536))
         assert (answered.status, answered.body) == (404, b'{"message":"no such thing"}\n')
+
+
+async def test_clients_that_send_nothing_for_long_keep_nobody_waiting(serve, sink):
+    """There are more of them than threads that all share."""
+    async with serve() as wire:
+        slow = [await wire.open() for _ in range(60)]
+        for _, writer in slow:
+            writer.write(CHUNKED + b"5\r\nhel")
+        while len(sink.begun) < len(slow):  # noqa: ASYNC110 - its routes tell nobody
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            assert (await said(wire, CHUNKED, chunked(DATA, 65_536))).status == 200
+            await asyncio.to_thread(lambda: None)
+        for reader, writer in slow:
+            writer.write(b"lo\r\n0\r\n\r\n")
+            assert parse(await reader.read()).status == 200
+            writer.close()
 
 
 async def test_a_worker_that_takes_no_more_is_no_fault_of_the_server(serve, sink, caplog):

@@ -25,12 +25,12 @@ FORMS = {"json-file": (Shifted, Json, JsonFileLogs), "local": (Numbered, Packed,
 class Log:
     """A log of numbered lines, with a new file every so many bytes."""
 
-    def __init__(self, root, form, *, bytes_max=60_000, files_max=50):
+    def __init__(self, root, form, *, bytes_max=60_000, files_max=50, compress=False):
         names, record, self.reader = FORMS[form]
         self.form = form
         self.directory = os.open(root, os.O_RDONLY)
         self.names = names(self.directory, "log", files_max)
-        self.file = LogFile(self.directory, self.names, record(), bytes_max=bytes_max)
+        self.file = LogFile(self.directory, self.names, record(), bytes_max=bytes_max, compress=compress)
         self.path = str(root / "log")
         self.said = 0
 
@@ -77,6 +77,45 @@ async def test_what_is_compressed_reads_as_before(log, tmp_path):
     for number in (0, 5_000, 12_345, 29_999):
         assert await log.read(since_ns=stamp_of(number)) == everything[number:]
         assert await log.read(until_ns=stamp_of(number)) == everything[: number + 1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_rotated_when_the_compressor_had_looked_for_the_last_time_is_compressed_at_the_end(form, tmp_path):
+    log = Log(tmp_path, form, compress=True)
+    log.say(300)
+    first = log.file._squeezer
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # as if the monitor had not come to reap it
+    log.file.rotate()
+    assert log.names.rotated()
+    log.close()
+    last, status = os.waitpid(-1, 0)
+    while last == first:
+        last, status = os.waitpid(-1, 0)
+    assert status == 0
+    directory = os.open(tmp_path, os.O_RDONLY)
+    assert FORMS[form][0](directory, "log", 50).rotated() == []
+    os.close(directory)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_nothing_is_lost_while_files_move_on_under_the_compressor(form, tmp_path):
+    """Both list the directory all the time: each by a description of its own, or each would see a part of it."""
+    log = Log(tmp_path, form, bytes_max=1_500, files_max=2_000, compress=True)
+    for _ in range(150):
+        log.say(1)
+        reap(log)
+    assert await log.read() == list(range(15_000))
+    while log.file._squeezer:
+        reap(log, flags=0)
+    assert log.names.rotated() == []
+    log.close()
+
+
+def reap(log, *, flags=os.WNOHANG):
+    """As its monitor does."""
+    if log.file._squeezer:
+        pid, status = os.waitpid(log.file._squeezer, flags)
+        log.file.reaped(pid, well=not status)
 
 
 def stamp_of(number):

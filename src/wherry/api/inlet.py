@@ -22,6 +22,7 @@ from wherry.api.connection import Connection
 from wherry.api.hijack import take_connection
 from wherry.api.routing import Call
 from wherry.api.target import expects
+from wherry.engine.aside import aside
 from wherry.model.errors import InvalidParameter
 
 # After an early refusal: how long to read on, so that the client gets to see the answer.
@@ -126,7 +127,7 @@ class Inlet:
 
     async def _beside(self, work: Callable[[int], None], argument: int) -> None:
         """In a thread, which is stopped when this is cancelled."""
-        doing = asyncio.ensure_future(asyncio.to_thread(work, argument))
+        doing = aside(lambda: work(argument))
         try:
             await asyncio.shield(doing)
         finally:

@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
+from wherry.engine.aside import aside
 from wherry.images.compression import MAGIC_BYTES, Compression, detect, unwrapped
 from wherry.model.errors import EngineError
 
@@ -38,7 +39,7 @@ async def feed(pipe: int, body: Body) -> None:
 async def _unwrap(out: int, body: Body, compression: Compression) -> None:
     """A thread decompresses in between, so that neither side's pace matters to the loop."""
     ours, theirs = socket.socketpair()
-    work = asyncio.create_task(asyncio.to_thread(_decompress, theirs, out, compression))
+    work = aside(lambda: _decompress(theirs, out, compression))
     try:
         with ours, suppress(BrokenPipeError, ConnectionResetError):
             await body.pour(ours.fileno())

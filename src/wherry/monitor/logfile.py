@@ -135,7 +135,9 @@ class LogFile:
     def close(self) -> None:
         """Close the file and its directory; what is rotated is compressed all the same."""
         with contextlib.suppress(OSError):  # no process left
-            self._squeeze()
+            if self._compress and self._names.rotated():
+                # The one at work may have looked for the last time before the last rotation.
+                squeeze.start(self._directory, self._names, blocks=bool(self._preamble), after=self._squeezer)
         if self._fd >= 0:
             os.close(self._fd)
         os.close(self._directory)

@@ -21,6 +21,7 @@ u32                         the size of the entries, so that they are found from
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import zlib
 
@@ -44,20 +45,42 @@ _FIRST_FD = 3
 _ENTRIES_MAX = 2500
 
 
-def start(directory: int, names: Names, *, blocks: bool) -> int:
-    """Fork the child that compresses what is rotated, the newest first; its pid. Raises OSError without one."""
+def start(directory: int, names: Names, *, blocks: bool, after: int = 0) -> int:
+    """Fork the child that compresses what is rotated, the newest first; its pid. Raises OSError without one.
+
+    It begins when the child `after` has ended, which nobody has reaped yet.
+    """
     pid = os.fork()
     if pid:
         return pid
     status = 1
     try:  # the last lines of a process: nothing may come back from here
         _let_go(directory)
+        _open_again(directory)
         os.nice(_NICE)
+        _await_end(after)
         while plain := names.rotated():
             compress(directory, plain[0], blocks=blocks)
         status = 0
     finally:
         os._exit(status)
+
+
+def _open_again(directory: int) -> None:
+    """Under the same number, with a position of its own: else two who list it at once would see a part of it each."""
+    own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    os.dup2(own, directory)
+    os.close(own)
+
+
+def _await_end(pid: int) -> None:
+    if pid:
+        with contextlib.suppress(ProcessLookupError):  # it has been reaped meanwhile
+            pidfd = os.pidfd_open(pid)
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.poll()
+            os.close(pidfd)
 
 
 def compress(directory: int, name: str, *, blocks: bool) -> None:
