@@ -132,7 +132,10 @@ def _helpers():
     ours = [(pid, name) for pid, name, _ in stats if name.startswith("wherry")]
     monitors = [pid for pid, name in ours if name == "wherry-mon"]
     others = Counter(name for _, name in ours if name != "wherry-mon")
-    allowed = Counter(set(others)) | Counter({spare.NAME: SPARES, midwife.NAME: SPARES})
+    # There may be a daemon of the whole session's beside that of a module, each with its own.
+    each = max(1, others["wherryd"])
+    allowed = Counter({name: 1 if name == "wherryd" else each for name in others})
+    allowed |= Counter({spare.NAME: SPARES, midwife.NAME: SPARES})
     return Counter([*monitors, *(others - allowed).elements()])
 
 
