@@ -132,7 +132,10 @@ async def test_wrong_framing_is_told(serve, sink, body, words):
         assert (answered.status, answered.body) == (400, b'{"message":"%s"}\n' % words.encode())
 
 
-@pytest.mark.parametrize("body", [b"", b"5\r\nhel", b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n"])
+BROKEN_OFF = [b"", b"5\r\nhel", b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n", b"ffffffffffffffff\r\n" + bytes(9_000)]
+
+
+@pytest.mark.parametrize("body", BROKEN_OFF)
 async def test_a_body_that_breaks_off_is_told(serve, sink, body):
     async with serve() as wire:
         reader, writer = await wire.open()

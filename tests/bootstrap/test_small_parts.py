@@ -1,39 +1,15 @@
-"""Pidfile, readiness and the daemon's log."""
+"""Readiness and the daemon's log."""
 
 import json
 import logging
 import os
 import re
 import socket
-import subprocess
 
 import pytest
 
-from wherry.bootstrap.flags import FlagError
 from wherry.bootstrap.logs import set_up
-from wherry.bootstrap.pidfile import holding
 from wherry.bootstrap.readiness import announce_ready
-
-
-def test_a_pidfile_is_there_while_the_daemon_is(tmp_path):
-    path = tmp_path / "deep" / "pid"
-    with holding(path):
-        assert path.read_text() == str(os.getpid())
-    assert not path.exists()
-
-
-def test_the_pidfile_of_a_living_daemon_is_respected_and_a_stale_one_is_not(tmp_path):
-    path = tmp_path / "pid"
-    with subprocess.Popen(["sleep", "1000"]) as other:
-        path.write_text(str(other.pid))
-        with pytest.raises(FlagError, match=rf"process with PID {other.pid} is still running"), holding(path):
-            pass
-        other.kill()
-    with holding(path):
-        assert path.read_text() == str(os.getpid())
-    path.write_text("no number")
-    with holding(path):
-        pass
 
 
 def test_readiness_is_told_by_descriptor_and_to_systemd(tmp_path):

@@ -11,6 +11,7 @@ import select
 import socket
 import string
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import HttpVersion11
@@ -18,19 +19,18 @@ from aiohttp.web import Response
 
 from wherry.api.answers import failure, nothing
 from wherry.api.body import CONTINUE
-from wherry.api.connection import Connection
+from wherry.api.connection import LINGER_SECONDS, Connection
 from wherry.api.hijack import take_connection
 from wherry.api.routing import Call
 from wherry.api.target import expects
 from wherry.engine.aside import aside
 from wherry.model.errors import InvalidParameter
 
-# After an early refusal: how long to read on, so that the client gets to see the answer.
-LINGER_SECONDS = 2.0
 _LINE_BYTES_MAX = 4096
 _CHUNK_DIGITS_MAX = 16
 _PIECE = 1 << 18
 _SPLICE_BYTES_MIN = 1 << 17
+_SPLICE_BYTES_MAX = 1 << 30
 _PIECES_MAX = 512
 _HEX_DIGITS = frozenset(string.hexdigits)
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
@@ -57,7 +57,8 @@ def take_body(call: Call) -> "Inlet | None":
         return None
     client = take_connection(request)
     if expects(request):
-        client.send(CONTINUE)
+        with suppress(ConnectionError):  # whoever has gone sends nothing, which is told
+            client.send(CONTINUE)
     return Inlet(client, rest, None if length is None else int(length))
 
 
@@ -181,7 +182,7 @@ class Inlet:
 
     def _splice(self, out: int) -> None:
         try:
-            moved = os.splice(self._client.fileno(), out, self._left, flags=_SPLICE)
+            moved = os.splice(self._client.fileno(), out, min(self._left, _SPLICE_BYTES_MAX), flags=_SPLICE)
         except BlockingIOError:
             self._wait(self._client.fileno(), select.POLLIN)
             self._wait(out, select.POLLOUT)

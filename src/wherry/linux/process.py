@@ -2,6 +2,7 @@
 
 import _thread
 import ctypes
+import errno
 import os
 import select
 import signal
@@ -99,22 +100,22 @@ def _clone_by_helper(arguments: CloneArgs) -> tuple[int, int]:
     would wait for that thread for ever. fork(2) by the C library and Python sees to these; no other call does.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    try:
+    with open(reading, "rb", buffering=0) as report, open(writing, "wb", buffering=0) as telling:
         helper = os.fork()
         if not helper:
             _make_sibling(arguments)
             pid = _clone3(ctypes.byref(arguments), ctypes.sizeof(arguments))
             if not pid:
                 return 0, -1
-            os.write(writing, _CLONED.pack(pid, ctypes.get_errno()))
+            telling.write(_CLONED.pack(pid, ctypes.get_errno()))
             os._exit(0)
         os.waitpid(helper, 0)
-        pid, number = _CLONED.unpack(os.read(reading, _CLONED.size))
-    finally:
-        os.close(reading)
-        os.close(writing)
-    if pid < 0:
-        ctypes.set_errno(number)
+        telling.close()  # it may have been killed, and said nothing
+        said = report.read(_CLONED.size)
+    if not said:
+        raise ProcessLookupError(errno.ESRCH, "clone3: the process that was to do it was killed")
+    pid, number = _CLONED.unpack(said)
+    ctypes.set_errno(number)
     checked(pid, "clone3", hex(arguments.flags))
     # A child of ours that was not reaped: the number is still its own.
     return pid, os.pidfd_open(pid)

@@ -30,10 +30,10 @@ def _capture(kind: str, new: str, old: str, target: str) -> bytes:
     """`target` is an empty directory, `old` the tree of the layers below. Tells the digest and the size of the tar."""
     source, layer, below = int(new), int(target), int(old)
     copy(source, layer, as_layer=kind == "overlay", to_be_synced=True)
-    taken, inodes = measure(layer)
+    taken, inodes = measure(layer) if kind == "overlay" else (0, 0)
     failures: list[OSError] = []
     syncing = threading.Thread(target=_sync, args=(layer, failures))
-    if is_much := taken > MUCH:
+    if is_much := kind != "overlay" or taken > MUCH:
         syncing.start()  # on its way to the disk while it is hashed
     digest, size = hashlib.sha256(), 0
 
@@ -50,8 +50,6 @@ def _capture(kind: str, new: str, old: str, target: str) -> bytes:
         _sync(layer, failures)
     for failure in failures:
         raise failure
-    if kind != "overlay":
-        taken = inodes = 0
     return b"ok %d %d\0sha256:%s\0%d\0" % (taken, inodes, digest.hexdigest().encode(), size)
 
 
