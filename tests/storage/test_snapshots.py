@@ -10,6 +10,7 @@ import pytest
 
 from wherry.linux.mount import MNT_DETACH, move_mount, umount2
 from wherry.model.errors import Conflict, InvalidParameter, NotFound
+from wherry.oci.digest import digest_of
 from wherry.storage.overlay import Overlay
 from wherry.storage.vfs import Vfs
 
@@ -312,6 +313,49 @@ class SnapshotSuite:
         assert list(driver.changes("c")) == []
         with driver.diff("c") as tar:
             assert tar.read() == bytes(1024)
+
+    # Captures
+
+    def test_a_capture_is_the_very_layer_that_the_diff_of_it_gives(self, driver, layer, fill, seen, chain_id):
+        fill(driver, self.base(layer), "a")
+        self.change(driver, chain_id)
+        with driver.capture("c", chain_id("a")) as captured:
+            usage = captured.commit(chain_id("b"))
+        with driver.diff(chain_id("b")) as tar:
+            text = tar.read()
+        assert (captured.diff_id, captured.tar_bytes) == (digest_of(text), len(text))
+        assert usage == driver.usage(chain_id("b")) == driver.usage("c")
+        assert seen(driver, chain_id("b")) == seen(driver, "c")
+        assert sorted(driver.changes(chain_id("b"))) == sorted(driver.changes("c"))
+
+    def test_a_capture_goes_its_own_way(self, driver, layer, fill, seen, chain_id):
+        fill(driver, self.base(layer), "a")
+        self.change(driver, chain_id)
+        before = seen(driver, "c")
+        with driver.capture("c", chain_id("a")) as captured:
+            with driver.open("c") as rootfs:
+                Path(f"/proc/self/fd/{rootfs.fd}/added/file").write_text("after the capture")
+            captured.commit(chain_id("b"))
+        driver.remove("c")
+        assert seen(driver, chain_id("b")) == before
+
+    def test_a_capture_that_is_given_up_leaves_nothing(self, driver, layer, fill, chain_id):
+        fill(driver, self.base(layer), "a")
+        self.change(driver, chain_id)
+        with driver.capture("c", chain_id("a")):
+            pass
+        assert sorted(driver.keys()) == sorted(["c", chain_id("a")])
+        assert driver.sweep(["c"]) == []
+
+    def test_a_capture_is_refused_where_a_layer_is_already_or_its_parent_is_not(self, driver, layer, fill, chain_id):
+        fill(driver, self.base(layer), "a")
+        self.change(driver, chain_id)
+        with driver.capture("c", chain_id("a")) as captured, pytest.raises(Conflict):
+            captured.commit(chain_id("a"))
+        for key, parent in (("c", chain_id("9")), ("nobody", chain_id("a"))):
+            with pytest.raises(NotFound):
+                driver.capture(key, parent).__enter__()
+        assert sorted(driver.keys()) == sorted(["c", chain_id("a")])
 
     # Keeping house
 
