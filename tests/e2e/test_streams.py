@@ -1,7 +1,11 @@
 """Attached streams: input, terminals, detach keys, followers."""
 
+import contextlib
+import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -165,3 +169,47 @@ def test_exec_failures_have_dockers_codes(daemon):
 def test_exec_reads_its_input(daemon):
     daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
     assert daemon.docker("exec", "-i", "box", "cat", input="through\n").stdout == "through\n"
+
+
+WHERRY = str(Path(sys.executable).with_name("wherry"))
+SAYS_WHAT_IT_GETS = "trap 'echo caught' USR1; trap 'exit 5' USR2; while :; do echo ready; sleep 0.05; done"
+
+
+@contextlib.contextmanager
+def watching(daemon, program, verb, *flags):
+    """A command line without a terminal that shows a program which says what signals it gets."""
+    made = ["--name", "trapper", "busybox", "sh", "-c", SAYS_WHAT_IT_GETS]
+    if verb == "attach":
+        daemon.docker("run", "-d", *made)
+        made = ["trapper"]
+    process = subprocess.Popen(
+        [program, verb, *flags, *made],
+        env=daemon.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("verb", ["run", "attach"])
+@pytest.mark.parametrize("program", ["docker", WHERRY], ids=["docker", "wherry"])
+def test_a_signal_to_the_command_line_reaches_the_program(daemon, program, verb):
+    with watching(daemon, program, verb) as process:
+        process.send_signal(signal.SIGUSR1)
+        assert "caught\n" in iter(process.stdout.readline, "")
+        daemon.docker("kill", "--signal", "USR2", "trapper")
+        assert process.wait(20) == 5
+
+
+@pytest.mark.parametrize("verb", ["run", "attach"])
+@pytest.mark.parametrize("program", ["docker", WHERRY], ids=["docker", "wherry"])
+def test_without_sig_proxy_a_signal_is_the_command_lines_own(daemon, program, verb):
+    with watching(daemon, program, verb, "--sig-proxy=false") as process:
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+    daemon.docker("kill", "--signal", "USR2", "trapper")
+    assert daemon.out("wait", "trapper") == "5"
+    assert "caught" not in daemon.out("logs", "trapper")
