@@ -12,6 +12,7 @@ from wherry.api.hijack import Hijacked
 from wherry.api.inlet import answering, take_body
 from wherry.engine.aside import aside
 from wherry.model.errors import NotFound
+from wherry.storage.framing import FramedBody
 
 DATA = random.Random(3).randbytes(700_001)
 HEAD = b"PUT /containers/c/archive?path=/ HTTP/1.1\r\nHost: x\r\n"
@@ -31,6 +32,7 @@ class Sink:
         self.first = None
         self.refuses = False
         self.reads = True
+        self.is_released = False
         self.begun = []
 
     async def take(self, call):
@@ -44,6 +46,9 @@ class Sink:
             raise NotFound("no such thing")
         self.begun.append(inlet)
         self.first = await inlet.first(6)
+        if self.is_released:
+            self.came = await asyncio.to_thread(read_released, inlet.release())
+            return
         reading, writing = os.pipe()
         with open(reading, "rb") as pipe, open(writing, "wb", buffering=0) as into:
             if self.reads:
@@ -55,6 +60,15 @@ class Sink:
             finally:
                 into.close()
                 self.came = await task if self.reads else b""
+
+
+def read_released(unread):
+    """As a worker does that the connection is given to."""
+    body = FramedBody(unread.connection.recv, unread.already, unread.length)
+    came = b""
+    while body.goes_on():
+        came += body.take(1 << 20)
+    return came
 
 
 @pytest.fixture
@@ -94,6 +108,20 @@ async def test_a_body_that_comes_in_pieces(serve, sink, split):
         pieces = [whole[at : at + split] for at in range(0, len(whole), split)]
         assert (await said(wire, CHUNKED + pieces[0], *pieces[1:])).status == 200
         assert sink.came == (DATA[:100_000] if split < 1000 else DATA)
+
+
+@pytest.mark.parametrize("split", [1, 1000, 500_000])
+@pytest.mark.parametrize("is_chunked", [True, False])
+async def test_a_connection_that_is_given_away_tells_all_of_it(serve, sink, split, is_chunked):
+    sink.is_released = True
+    async with serve() as wire:
+        data = DATA if split > 1 else DATA[:3000]
+        body = chunked(data, 40_000) if is_chunked else data
+        head = CHUNKED if is_chunked else HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
+        pieces = [body[at : at + split] for at in range(0, len(body), split)]
+        assert (await said(wire, head + pieces[0], *pieces[1:])).status == 200
+        assert sink.came == data
+        assert len(sink.first) >= 6
 
 
 @pytest.mark.parametrize("data", [b"x", DATA], ids=["a byte", "much"])

@@ -1,6 +1,7 @@
 """`docker cp`, `diff` and `export` by the real command line, in every state, with mounts."""
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -209,3 +210,47 @@ def test_it_goes_in_however_the_request_is_sent(daemon, compressed, version, at_
     pieces = (head + length + data,) if at_once else (head, length, data[:3], data[3:])
     assert put(daemon, *pieces).split()[1] == b"200"
     assert tar_of(daemon, "/home/sent")["sent"].size == 200_000
+
+
+CHUNKED = b"PUT /containers/cc/archive?path=/home HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n"
+BEGUN = b"200\r\n" + bytes(512) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (BEGUN + b"xyz\r\n", "invalid byte in chunk length"),
+        (BEGUN + b"1" * 17 + b"\r\n", "http chunk length too large"),
+        (b"5\r\nhelloworld\r\n", "malformed chunked encoding"),
+        (BEGUN + b"1" * 9000, "malformed chunked encoding"),
+    ],
+)
+def test_a_wrong_framing_is_the_clients_mistake(daemon, body, words):
+    daemon.docker("create", "--name", "cc", "--network=none", "busybox", "true")
+    head, _, said = put(daemon, CHUNKED, body).partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert json.loads(said) == {"message": words}
+    assert daemon.out("diff", "cc") == ""
+
+
+def test_a_client_that_leaves_amid_its_upload_keeps_nobody(daemon):
+    daemon.docker("create", "--name", "cc", "--network=none", "busybox", "sleep", "1000")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        client.sendall(CHUNKED + BEGUN)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        client.sendall(CHUNKED + BEGUN[:100])
+    daemon.docker("start", "cc")
+    daemon.docker("rm", "-f", "cc")
+
+
+def test_a_container_is_removed_while_its_upload_stalls(daemon):
+    daemon.docker("run", "-d", "--name", "cc", "--network=none", "busybox", "sleep", "1000")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(str(daemon.socket))
+        client.sendall(CHUNKED + b"200\r\n" + tarfile.TarInfo("first").tobuf() + b"\r\n")
+        daemon.docker("exec", "cc", "sh", "-c", "until [ -e /home/first ]; do :; done")
+        daemon.docker("rm", "-f", "cc")
+        assert client.recv(65536).split()[1] == b"409"

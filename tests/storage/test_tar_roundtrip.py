@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from wherry.storage import tarmember as kinds
+from wherry.storage.source import PipeSource
 from wherry.storage.tarmember import UID_MAX
 from wherry.storage.tarnumbers import TarError, format_octal, parse_decimal, parse_number, parse_seconds
 from wherry.storage.tarread import read_members
@@ -28,7 +29,7 @@ def _read(text):
     try:
         os.write(fd, text)
         os.lseek(fd, 0, os.SEEK_SET)
-        return list(read_members(RecordStream(fd)))
+        return list(read_members(RecordStream(PipeSource(fd))))
     finally:
         os.close(fd)
 

@@ -1,17 +1,15 @@
-"""A request's body, read past the HTTP server: by the kernel from the connection's socket into a pipe where it can.
+"""A request's body, read past the HTTP server: by whoever is given the connection, or by a thread.
 
-A thread does it for as long as it takes, so that neither side's pace matters to the loop. Framing is as RFC 9112
-sections 6.2 and 7.1 have it; what is wrong with it is told in the words of Go's reader of chunks.
+The thread takes as long as it takes, so that neither side's pace matters to the loop.
 """
 
 import asyncio
-import errno
 import os
 import select
 import socket
-import string
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Self
 
 from aiohttp import HttpVersion11
@@ -25,16 +23,11 @@ from wherry.api.routing import Call
 from wherry.api.target import expects
 from wherry.engine.aside import aside
 from wherry.model.errors import InvalidParameter
+from wherry.storage.framing import UNEXPECTED_EOF, FramedBody, FramingError
+from wherry.storage.visits import Unread
 
-_LINE_BYTES_MAX = 4096
-_CHUNK_DIGITS_MAX = 16
 _PIECE = 1 << 18
-_SPLICE_BYTES_MIN = 1 << 17
-_SPLICE_BYTES_MAX = 1 << 30
 _PIECES_MAX = 512
-_HEX_DIGITS = frozenset(string.hexdigits)
-_SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-_EOF = "unexpected EOF"
 
 
 class _Stopped(Exception):
@@ -70,28 +63,23 @@ async def answering(call: Call, inlet: "Inlet", verb: Coroutine[Any, Any, None])
         except Exception as error:  # noqa: BLE001 - one request's fault, never the daemon's end
             await inlet.end(failure(call.request, error))
         else:
-            await inlet.end(nothing(200))
+            await inlet.end(nothing(HTTPStatus.OK))
 
 
 class Inlet:
-    """Of a connection that is ours alone; a context, which closes it.
+    """Of a connection that is ours alone; a context, which closes it. See engine.unwrapping.Body.
 
     `rest` is what of the body was read already, `length` how many bytes there are in all, None for chunks.
     """
 
     def __init__(self, client: socket.socket, rest: bytes, length: int | None) -> None:
         self._client = client
-        self._rest = rest
-        self._at = 0
-        # How far to read with a line: not far before what the kernel can move.
-        self._ahead = _LINE_BYTES_MAX
-        self._chunked = length is None
-        self._left = length or 0  # of the body, or of the chunk
-        self._is_first_chunk = True
-        self._is_over = length == 0
+        self._body = FramedBody(self._receive, rest, length)
+        self._length = length
+        # What of it was read, as it came, for as long as somebody else may begin anew.
+        self._already: list[bytes] | None = [rest]
         self._begun = b""
         self._stop = os.eventfd(0)
-        self._splices = True
 
     def __enter__(self) -> Self:
         return self
@@ -110,15 +98,22 @@ class Inlet:
         os.set_blocking(out, False)
         await self._beside(self._pour, out)
 
+    def release(self) -> Unread:
+        """The connection, which blocks until `end`. Not after `pour`."""
+        assert self._already is not None
+        self._client.setblocking(True)
+        return Unread(self._client, b"".join(self._already), self._length)
+
     async def end(self, response: Response) -> None:
         """Answer, and let the client read that: what it still sends is taken for a moment."""
         loop = asyncio.get_running_loop()
+        self._client.setblocking(False)
         body = response.body if isinstance(response.body, bytes) else b""
         said = {**response.headers, "Content-Length": str(len(body)), "Connection": "close"}
         lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{name}: {value}" for name, value in said.items())]
         try:
             await loop.sock_sendall(self._client, "\r\n".join([*lines, "", ""]).encode() + body)
-            if not self._is_over:
+            if response.status != HTTPStatus.OK and not self._body.is_over:
                 self._client.shutdown(socket.SHUT_WR)
                 async with asyncio.timeout(LINGER_SECONDS):
                     while await loop.sock_recv(self._client, _PIECE):
@@ -131,6 +126,8 @@ class Inlet:
         doing = aside(lambda: work(argument))
         try:
             await asyncio.shield(doing)
+        except FramingError as error:
+            raise InvalidParameter(str(error)) from None
         finally:
             os.eventfd_write(self._stop, 1)
             await asyncio.wait([doing])
@@ -139,88 +136,14 @@ class Inlet:
                 doing.exception()
 
     def _begin(self, size: int) -> None:
-        while len(self._begun) < size and self._goes_on():
-            self._begun += self._take()
+        while len(self._begun) < size and self._body.goes_on():
+            self._begun += self._body.take(_PIECE)
 
     def _pour(self, out: int) -> None:
+        self._already = None
         self._write(out, [memoryview(self._begun)])
-        while self._goes_on():
-            if self._left >= _SPLICE_BYTES_MIN and not self._buffered and self._splices:
-                self._splice(out)
-                continue
-            # Small chunks together: each by itself would cost more than its bytes.
-            pieces = [self._take()]
-            while self._is_known() and self._goes_on() and self._buffered:
-                pieces.append(self._take())
-            self._write(out, pieces)
-
-    def _goes_on(self) -> bool:
-        """Whether there is more of it; then `_left` says how much at least."""
-        if not self._left and not self._is_over:
-            self._left = self._chunk_size() if self._chunked else 0
-            self._is_over = not self._left
-            if self._is_over and self._chunked:
-                self._skip_trailers()
-        return not self._is_over
-
-    @property
-    def _buffered(self) -> int:
-        return len(self._rest) - self._at
-
-    def _is_known(self) -> bool:
-        """Whether what comes next can be told without reading on."""
-        return bool(self._left) or self._rest.find(b"\n", self._rest.find(b"\n", self._at) + 1) > self._at
-
-    def _take(self) -> memoryview:
-        if not self._buffered:
-            self._rest, self._at = self._receive(_PIECE), 0
-        end = min(self._at + self._left, len(self._rest))
-        piece = memoryview(self._rest)[self._at : end]
-        self._at = end
-        self._left -= len(piece)
-        return piece
-
-    def _splice(self, out: int) -> None:
-        try:
-            moved = os.splice(self._client.fileno(), out, min(self._left, _SPLICE_BYTES_MAX), flags=_SPLICE)
-        except BlockingIOError:
-            self._wait(self._client.fileno(), select.POLLIN)
-            self._wait(out, select.POLLOUT)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            self._splices = False  # no pipe
-        else:
-            if not moved:
-                raise InvalidParameter(_EOF)
-            self._left -= moved
-
-    def _chunk_size(self) -> int:
-        if not self._is_first_chunk and self._line():
-            raise InvalidParameter("malformed chunked encoding")
-        self._is_first_chunk = False
-        digits = self._line().partition(b";")[0].strip().decode("latin-1")
-        if len(digits) > _CHUNK_DIGITS_MAX:
-            raise InvalidParameter("http chunk length too large")
-        if not digits or not set(digits) <= _HEX_DIGITS:
-            raise InvalidParameter("invalid byte in chunk length")
-        size = int(digits, 16)
-        self._ahead = _LINE_BYTES_MAX if size >= _SPLICE_BYTES_MIN else _PIECE
-        return size
-
-    def _skip_trailers(self) -> None:
-        while self._line():
-            pass
-
-    def _line(self) -> bytes:
-        """A line without its end."""
-        while (end := self._rest.find(b"\n", self._at)) < 0:
-            if self._buffered > _LINE_BYTES_MAX:
-                raise InvalidParameter("malformed chunked encoding")
-            self._rest, self._at = self._rest[self._at :] + self._receive(self._ahead), 0
-        line = self._rest[self._at : end]
-        self._at = end + 1
-        return line.removesuffix(b"\r")
+        while self._body.goes_on():
+            self._write(out, self._body.take_many(_PIECE))
 
     def _receive(self, size: int) -> bytes:
         while True:
@@ -232,7 +155,9 @@ class Inlet:
             except ConnectionError:
                 data = b""
             if not data:
-                raise InvalidParameter(_EOF)
+                raise FramingError(UNEXPECTED_EOF)
+            if self._already is not None:
+                self._already.append(data)
             return data
 
     def _write(self, out: int, pieces: list[memoryview]) -> None:

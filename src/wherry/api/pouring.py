@@ -26,6 +26,9 @@ class Streamed:
         async for piece in self._pieces:
             await _write(out, piece)
 
+    def release(self) -> None:
+        """Never: part of it is with the server."""
+
 
 async def _write(out: int, data: bytes) -> None:
     view = memoryview(data)

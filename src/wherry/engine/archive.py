@@ -88,7 +88,7 @@ async def put(
 async def _put(visited: Visited, path: str, body: Body, *, same_kind: bool, as_user: bool) -> None:
     container = visited.container
     owner = await asyncio.to_thread(_owner, visited) if as_user else None
-    worker, pipe = await asyncio.to_thread(
+    worker, control = await asyncio.to_thread(
         start_put,
         visited.view,
         path,
@@ -98,10 +98,11 @@ async def _put(visited: Visited, path: str, body: Body, *, same_kind: bool, as_u
         points=[(point.destination, point.writable) for point in container.mounts],
     )
     crash_point("archive.put-begun")
-    async with listening(worker) as conversation:
-        with open(pipe, "wb", buffering=0) as into:
-            await until_sent_away(visited.visit, feed(into.fileno(), body))
-        await until_sent_away(visited.visit, conversation.part())
+    with control:
+        async with listening(worker) as conversation:
+            await until_sent_away(visited.visit, feed(control, body))
+            control.close()
+            await until_sent_away(visited.visit, conversation.part())
 
 
 def _owner(visited: Visited) -> tuple[int, int]:

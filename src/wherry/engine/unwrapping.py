@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from wherry.engine.aside import aside
 from wherry.images.compression import MAGIC_BYTES, Compression, detect, unwrapped
 from wherry.model.errors import EngineError
+from wherry.storage.visits import Unread, hand_connection, hand_pipe
 
 _PIECE = 1 << 18
 
@@ -22,18 +23,26 @@ class Body(Protocol):
     async def pour(self, out: int) -> None:
         """Write all of it to a pipe or a socket, which becomes non-blocking. Raises EngineError, OSError."""
 
+    def release(self) -> Unread | None:
+        """What it comes by, for another process to read all of it from there; None where that cannot be."""
 
-async def feed(pipe: int, body: Body) -> None:
-    """Write a body to a worker's pipe, decompressed; a worker that takes no more has its reasons.
 
-    Raises EngineError for damaged input, and whatever the body raises.
+async def feed(control: socket.socket, body: Body) -> None:
+    """Have a worker that asks by a socket read a body, decompressed; one that takes no more has its reasons.
+
+    The worker may read on when this returns. Raises EngineError for damaged input, and whatever the body raises.
     """
     compression = detect(await body.first(MAGIC_BYTES))
+    unread = body.release() if compression is Compression.NONE else None
     with suppress(BrokenPipeError, ConnectionResetError):
-        if compression is Compression.NONE:
-            await body.pour(pipe)
-        else:
-            await _unwrap(pipe, body, compression)
+        if unread is not None:
+            hand_connection(control, unread)
+            return
+        with open(hand_pipe(control), "wb", buffering=0) as pipe:
+            if compression is Compression.NONE:
+                await body.pour(pipe.fileno())
+            else:
+                await _unwrap(pipe.fileno(), body, compression)
 
 
 async def _unwrap(out: int, body: Body, compression: Compression) -> None:

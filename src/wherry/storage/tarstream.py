@@ -1,25 +1,23 @@
-"""A stream of 512-byte records, read from a descriptor in large pieces."""
+"""A stream of 512-byte records, read from a source in large pieces."""
 
-import errno
 import os
 
+from wherry.storage.source import Source
 from wherry.storage.tarnumbers import UNEXPECTED_EOF, TarError
 
 RECORD = 512
 _READ_SIZE = 1 << 20
-_SPLICE_MIN = 1 << 16
 
 
 class RecordStream:
     """Reads records and payloads; a payload that nobody wanted is skipped by `finish_payload`."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._buffer = b""
         self._position = 0
         self._payload = 0  # bytes of the current payload not yet read
         self._padding = 0
-        self._splices = True
 
     def record(self) -> bytes:
         """The next record, or nothing at the end of the stream. Raises TarError for part of one."""
@@ -57,7 +55,7 @@ class RecordStream:
         self._payload -= size
         while size:
             if self._position >= len(self._buffer):
-                size -= self._splice(out, size)
+                size -= self._source.move(out, size)
                 if not size:
                     return
                 self._fill(1)
@@ -67,22 +65,6 @@ class RecordStream:
             written = os.write(out, piece)
             self._position += written
             size -= written
-
-    def _splice(self, out: int, size: int) -> int:
-        """Have the kernel move what it can from a pipe into a file; how much that was."""
-        done = 0
-        while self._splices and size - done >= _SPLICE_MIN:
-            try:
-                moved = os.splice(self._fd, out, size - done)
-            except OSError as error:
-                if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.EPERM}:
-                    raise
-                self._splices = False  # no pipe, or a file system that takes no pages
-                break
-            if not moved:
-                raise TarError(UNEXPECTED_EOF)
-            done += moved
-        return done
 
     def copy_sparse(self, out: int, pieces: list[tuple[int, int]], size: int) -> None:
         """Write the pieces (offset, length) of the current payload to a file of `size` bytes. Raises as above."""
@@ -115,7 +97,7 @@ class RecordStream:
     def drain(self) -> None:
         """Read to the end of the stream, so that its writer is never cut off."""
         self._buffer, self._position = b"", 0
-        while os.read(self._fd, _READ_SIZE):
+        while self._source.read(_READ_SIZE):
             pass
 
     def _fill(self, size: int) -> None:
@@ -124,7 +106,7 @@ class RecordStream:
         if missing <= 0:
             return
         pieces = [self._buffer[self._position :]]
-        while missing > 0 and (piece := os.read(self._fd, _READ_SIZE)):
+        while missing > 0 and (piece := self._source.read(_READ_SIZE)):
             pieces.append(piece)
             missing -= len(piece)
         self._buffer = b"".join(pieces)

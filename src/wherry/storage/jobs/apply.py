@@ -2,6 +2,7 @@
 
 from wherry.storage import confine
 from wherry.storage.jobs.report import run
+from wherry.storage.source import PipeSource
 from wherry.storage.tarstream import RecordStream
 from wherry.storage.unpack import Unpacker
 
@@ -13,7 +14,7 @@ def main() -> None:
 
 def _apply(root: str, lower: str, is_full: str) -> bytes:
     confine.enter(int(root))
-    stream = RecordStream(0)
+    stream = RecordStream(PipeSource(0))
     unpacker = Unpacker(lower=int(lower), is_full=is_full == "1")
     unpacker.apply(stream)
     stream.drain()
