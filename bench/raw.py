@@ -80,6 +80,13 @@ def one_sample(engine: Engine, container: str) -> None:
     connection.close()
 
 
+def commit(engine: Engine, container: str, repository: str) -> None:
+    """Make an image of a container."""
+    connection = _Connection(str(engine.socket))
+    _call(connection, "POST", f"/v1.41/commit?container={container}&repo={repository}")
+    connection.close()
+
+
 def _create(connection: _Connection, network: str) -> str:
     host = {"AutoRemove": True, "NetworkMode": network}
     body = {"Image": "busybox", "Cmd": ["/bin/true"], "HostConfig": host}

@@ -2,12 +2,12 @@
 
 import itertools
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from bench import inputs
+from bench import inputs, raw
 from bench.engines import Engine
 from bench.pair import Pair, Times, Watch
-from bench.raw import send_archive, take_archive
 
 MEGABYTES = 100
 _numbers = itertools.count()
@@ -26,13 +26,13 @@ def copy_in(engine: Engine, watch: Watch) -> None:
     if not archive.exists():
         subprocess.run(["tar", "-C", path.parent, "-cf", archive, path.name], check=True)
     with watch:
-        send_archive(engine, "copied", "/", archive)
+        raw.send_archive(engine, "copied", "/", archive)
 
 
 def copy_out(engine: Engine, watch: Watch) -> None:
     """The same, read by raw HTTP and thrown away."""
     with watch:
-        take_archive(engine, "copied", "/big")
+        raw.take_archive(engine, "copied", "/big")
 
 
 def copy_in_by_docker(engine: Engine, watch: Watch) -> None:
@@ -57,10 +57,21 @@ def commit(engine: Engine, watch: Watch) -> None:
 
 def commit_small(engine: Engine, watch: Watch) -> None:
     """Of one small file that is another one each time."""
+    with _small(engine) as name, watch:
+        engine.docker("commit", name, "committed")
+
+
+def commit_small_raw(engine: Engine, watch: Watch) -> None:
+    """The same by raw HTTP."""
+    with _small(engine) as name, watch:
+        raw.commit(engine, name, "committed")
+
+
+@contextmanager
+def _small(engine: Engine) -> Iterator[str]:
     name = f"small-{next(_numbers)}"
     engine.docker("run", "--name", name, "--network=none", "busybox", "/bin/sh", "-c", f"echo {name} >/file")
-    with watch:
-        engine.docker("commit", name, "committed")
+    yield name
     engine.docker("rm", name)
     engine.docker("rmi", "committed")
 
@@ -79,4 +90,5 @@ PAIRS = (
     _pair("cp-out-docker", f"`cp` of {MEGABYTES} MB out", copy_out_by_docker),
     _pair("commit-large", f"`commit` of {MEGABYTES} MB", commit, goal=Times(2)),
     _pair("commit-small", "`commit` of one file", commit_small, large=False, goal=Times(2)),
+    _pair("commit-small-raw", "the same by raw HTTP", commit_small_raw, large=False),
 )

@@ -1,7 +1,7 @@
 """`docker commit`: an image of what a container changed, on top of the image that it was made of."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from wherry import __version__
@@ -10,7 +10,7 @@ from wherry.images.create import config_document
 from wherry.images.derived import provide
 from wherry.images.garbage import layers_or_nothing
 from wherry.images.library import Library, blobs_of
-from wherry.images.registering import keep, make_manifest
+from wherry.images.registering import keep
 from wherry.images.unpacking import PlannedLayer, plan_layers
 from wherry.model.config import Config
 from wherry.model.errors import Conflict
@@ -18,7 +18,7 @@ from wherry.model.image import Image, Layer
 from wherry.oci.digest import digest_of
 from wherry.oci.image import History, ImageConfig, RootFs, encode
 from wherry.oci.reference import Reference
-from wherry.storage.driver import Capture
+from wherry.storage.driver import Capture, Usage
 
 # Of a tar without members: what changed nothing is no layer.
 EMPTY_DIFF_ID = digest_of(bytes(1024))
@@ -70,10 +70,15 @@ def _planned(parent: Image, diff_id: str) -> PlannedLayer:
 
 async def _commit_layer(library: Library, captured: Capture, planned: PlannedLayer) -> Layer:
     async with library.leases.turn(planned.chain_id):
-        with suppress(Conflict):  # somebody captured the same before
-            await library.in_thread(captured.commit, planned.chain_id)
-        usage = await library.in_thread(library.storage.usage, planned.chain_id)
+        usage = await library.in_thread(_publish, library, captured, planned.chain_id)
     return Layer(diff_id=planned.diff_id, chain_id=planned.chain_id, size_bytes=usage.bytes, blob=planned.blob)
+
+
+def _publish(library: Library, captured: Capture, chain_id: str) -> Usage:
+    try:
+        return captured.commit(chain_id)
+    except Conflict:  # somebody captured the same before
+        return library.storage.usage(chain_id)
 
 
 async def _keep(
@@ -84,12 +89,8 @@ async def _keep(
     names: Sequence[Reference],
 ) -> Image:
     config = encode(_document(draft, layers))
-    blobs = [layer.blob for layer in layers]
     await provide(library, draft.parent.layers)  # how they are compressed is asked of their bytes
-    manifest = await library.in_thread(
-        make_manifest, library, digest_of(config), blobs, {**sizes, digest_of(config): len(config)}
-    )
-    return await keep(library, config, layers, manifest_body=manifest, parent=draft.parent.id, names=names)
+    return await keep(library, config, layers, to_come=sizes, parent=draft.parent.id, names=names)
 
 
 def _document(draft: CommitDraft, layers: Sequence[Layer]) -> ImageConfig:

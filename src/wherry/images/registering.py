@@ -34,25 +34,32 @@ async def keep(
     layers: Sequence[Layer],
     *,
     manifest_body: bytes = b"",
+    to_come: Mapping[str, int] | None = None,
     parent: str = "",
     names: Sequence[Reference] = (),
 ) -> Image:
     """Store an image's documents and make it exist under its names. Raises ImageSpecError.
 
-    The layers must be there, and held.
-    Without `manifest_body`, or where that names other blobs, a manifest is made.
+    The layers must be there, and held. Without `manifest_body`, or where that names other blobs, a manifest is made;
+    blobs that are `to_come` need not be there yet, only their sizes in bytes are known.
     """
-    config_digest = await library.in_thread(library.content.add, config_body)
+    kept = await library.in_thread(_keep_documents, library, config_body, layers, manifest_body, to_come or {})
+    return await register(library, msgspec.structs.replace(kept, parent=parent), names)
+
+
+def _keep_documents(
+    library: Library, config_body: bytes, layers: Sequence[Layer], manifest_body: bytes, to_come: Mapping[str, int]
+) -> Image:
+    config_digest = library.content.add(config_body)
     crash_point("image.config-kept")
     blobs = [layer.blob for layer in layers]
     if not manifest_body or [layer.digest for layer in parse_manifest(manifest_body).layers] != blobs:
-        manifest_body = await library.in_thread(make_manifest, library, config_digest, blobs)
-    manifest_digest = await library.in_thread(library.content.add, manifest_body)
+        manifest_body = _make_manifest(library, config_digest, blobs, to_come)
+    manifest_digest = library.content.add(manifest_body)
     crash_point("image.manifest-kept")
     image = read_image(parse_config(config_body), config_digest, layers)
     kind = parse_manifest(manifest_body).media_type or OCI_MANIFEST
-    image = msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind, parent=parent)
-    return await register(library, image, names)
+    return msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind)
 
 
 def read_image(config: ImageConfig, image_id: str, layers: Sequence[Layer]) -> Image:
@@ -106,21 +113,15 @@ async def register(library: Library, image: Image, names: Sequence[Reference] = 
     return image
 
 
-def make_manifest(
-    library: Library, config_digest: str, blobs: Sequence[str], to_come: Mapping[str, int] | None = None
-) -> bytes:
-    """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError.
-
-    Of content that is `to_come`, and then plain, only the size in bytes is known.
-    """
-    sizes = to_come or {}
+def _make_manifest(library: Library, config_digest: str, blobs: Sequence[str], to_come: Mapping[str, int]) -> bytes:
+    """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError."""
     layers = tuple(
-        Descriptor(media_type=OCI_LAYER, digest=blob, size=sizes[blob])
-        if blob in sizes
+        Descriptor(media_type=OCI_LAYER, digest=blob, size=to_come[blob])  # and then it is plain
+        if blob in to_come
         else Descriptor(media_type=_layer_kind(library, blob), digest=blob, size=library.content.size(blob))
         for blob in blobs
     )
-    config_size = sizes.get(config_digest) or library.content.size(config_digest)
+    config_size = library.content.size(config_digest)
     config = Descriptor(media_type=OCI_CONFIG, digest=config_digest, size=config_size)
     return encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=config, layers=layers))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from wherry.crashpoints import crash_point
 from wherry.storage.driver import Usage
 from wherry.storage.family import COMMITTED, Family, write_usage
-from wherry.storage.worker import Captured
+from wherry.storage.jobs.capture import Captured
 
 
 class LayerCapture:

@@ -12,9 +12,13 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from wherry.model.errors import EngineError, InvalidParameter
+from wherry.storage.jobs import capture as job
+from wherry.storage.jobs.capture import Captured
+from wherry.storage.jobs.report import told
+from wherry.storage.tarnumbers import TarError
 from wherry.storage.workforce import Argument, Descriptor, Worker, working
 
 _PIECE = 1 << 20
@@ -29,15 +33,6 @@ class WorkerFailed(EngineError):
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.number = number
-
-
-class Captured(NamedTuple):
-    """The tar that a layer is: its digest, its size in bytes; and what the layer takes on disk."""
-
-    diff_id: str
-    tar_bytes: int
-    bytes: int
-    inodes: int
 
 
 class Applied:
@@ -106,7 +101,15 @@ def _sent(job: str, *arguments: Argument) -> int:
 
 
 def capture(kind: str, new: int, old: int, target: int) -> Captured:
-    """Copy what a tree has over its parent's into an empty directory; `kind` as for `diff`. Raises EngineError."""
+    """Copy what a tree has over its parent's into an empty directory; `kind` as for `diff`. Raises EngineError.
+
+    Of an overlay that is small the caller's own thread does it, which is sooner than a process has begun.
+    """
+    try:
+        if kind == "overlay" and job.is_small(new):
+            return job.capture(kind, new, old, target)
+    except (TarError, OSError) as error:
+        raise failure(told(error)) from error
     with working("capture", kind, Descriptor(new), _or_none(old), Descriptor(target)) as worker:
         parts: list[bytes] = []
         found = _read_report(worker, parts.append)

@@ -8,17 +8,28 @@ import itertools
 import os
 import stat
 import threading
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from wherry.linux.sync import sync_descriptor
-from wherry.linux.tree import copy, measure, walk
+from wherry.linux.tree import copy, measure, open_directory, walk
 from wherry.storage.changes import OverlayChanges, TreeChanges
 from wherry.storage.jobs.report import run
 from wherry.storage.pack import pack
 
-# So many files are synced one by one.
+# So many files are synced one by one, and captured without a process for that.
 FEW = 200
-# So many bytes are worth a thread.
+# So many bytes are worth a thread, or a process.
 MUCH = 1 << 20
+
+
+class Captured(NamedTuple):
+    """The tar that a layer is: its digest, its size in bytes; and what the layer takes on disk."""
+
+    diff_id: str
+    tar_bytes: int
+    bytes: int
+    inodes: int
 
 
 def main() -> None:
@@ -27,12 +38,46 @@ def main() -> None:
 
 
 def _capture(kind: str, new: str, old: str, target: str) -> bytes:
-    """`target` is an empty directory, `old` the tree of the layers below. Tells the digest and the size of the tar."""
-    source, layer, below = int(new), int(target), int(old)
-    copy(source, layer, as_layer=kind == "overlay", to_be_synced=True)
-    taken, inodes = measure(layer) if kind == "overlay" else (0, 0)
+    found = capture(kind, int(new), int(old), int(target))
+    return b"ok %d %d\0%s\0%d\0" % (found.bytes, found.inodes, found.diff_id.encode(), found.tar_bytes)
+
+
+def is_small(tree: int) -> bool:
+    """Whether so little is below a directory that it is no work, and stays there for as long as one looks."""
+    directories, count, size = [""], 0, 0
+    try:
+        while directories:
+            for path, status in _entries(tree, directories.pop()):
+                count, size = count + 1, size + status.st_size
+                if count > FEW or size > MUCH:
+                    return False
+                if stat.S_ISDIR(status.st_mode):
+                    directories.append(path)
+    except OSError:
+        return False
+    return True
+
+
+def _entries(tree: int, directory: str) -> Iterator[tuple[str, os.stat_result]]:
+    """What is in a directory, one after the other: it may be a million."""
+    fd = open_directory(tree, directory)
+    try:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                yield os.path.join(directory, entry.name), entry.stat(follow_symlinks=False)
+    finally:
+        os.close(fd)
+
+
+def capture(kind: str, new: int, old: int, target: int) -> Captured:
+    """Copy into the empty directory `target` what the tree `new` has over `old`, that of the layers below.
+
+    Raises OSError.
+    """
+    copy(new, target, as_layer=kind == "overlay", to_be_synced=True)
+    taken, inodes = measure(target) if kind == "overlay" else (0, 0)
     failures: list[OSError] = []
-    syncing = threading.Thread(target=_sync, args=(layer, failures))
+    syncing = threading.Thread(target=_sync, args=(target, failures))
     if is_much := kind != "overlay" or taken > MUCH:
         syncing.start()  # on its way to the disk while it is hashed
     digest, size = hashlib.sha256(), 0
@@ -42,15 +87,15 @@ def _capture(kind: str, new: str, old: str, target: str) -> bytes:
         digest.update(piece)
         size += len(piece)
 
-    changes = OverlayChanges(layer, below, spell_out=False) if kind == "overlay" else TreeChanges(layer, below)
-    pack(layer, changes, add)
+    changes = OverlayChanges(target, old, spell_out=False) if kind == "overlay" else TreeChanges(target, old)
+    pack(target, changes, add)
     if is_much:
         syncing.join()
     else:
-        _sync(layer, failures)
+        _sync(target, failures)
     for failure in failures:
         raise failure
-    return b"ok %d %d\0sha256:%s\0%d\0" % (taken, inodes, digest.hexdigest().encode(), size)
+    return Captured(f"sha256:{digest.hexdigest()}", size, taken, inodes)
 
 
 def _sync(layer: int, failures: list[OSError]) -> None:

@@ -26,14 +26,19 @@ def run(job: Callable[..., bytes]) -> None:
         report = job(*sys.argv[1:])
     except Refused as error:
         report = b"error %d " % REFUSED + _message(str(error))
-    except TarError as error:
-        report = b"error 0 " + _message(str(error))
-    except OSError as error:
-        report = b"error %d " % (error.errno or 0) + _message(_words(error))
+    except (TarError, OSError) as error:
+        report = told(error)
     except MemoryError:
         report = b"error %d out of memory" % errno.ENOMEM
     say(report)
     os._exit(0)
+
+
+def told(error: TarError | OSError) -> bytes:
+    """The report of what is wrong with a tar, or of what the kernel refused."""
+    if isinstance(error, OSError):
+        return b"error %d " % (error.errno or 0) + _message(_words(error))
+    return b"error 0 " + _message(str(error))
 
 
 def say(report: bytes) -> None:
