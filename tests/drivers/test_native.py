@@ -14,7 +14,7 @@ from wherry.drivers.native import NativeDriver
 from wherry.libcontainer import cgroups
 from wherry.linux import mount
 from wherry.model.errors import EngineError, Unsupported
-from wherry.oci.runtime import Hook, Hooks, Memory, Process, Resources, Rlimit, Seccomp, SeccompRule, User
+from wherry.oci.runtime import Memory, Process, Resources, Rlimit, Seccomp, SeccompRule, User
 
 
 def exec_of(*args, exec_id="one", **more):
@@ -77,14 +77,9 @@ async def test_a_file_that_cannot_be_executed_fails_with_126(driver, boxes):
     assert caught.value.exit_code == 126
 
 
-async def test_hooks_and_other_log_drivers_are_refused_by_name(driver, boxes):
+async def test_other_log_drivers_are_refused_by_name(driver, boxes):
     with pytest.raises(Unsupported, match="syslog"):
         await driver.start(boxes.birth("true", log="syslog"))
-    birth = boxes.birth("true")
-    hooked = msgspec.structs.replace(birth.spec, hooks=Hooks(prestart=(Hook(path="/bin/true"),)))
-    birth = type(birth)(**{name: getattr(birth, name) for name in birth.__dataclass_fields__} | {"spec": hooked})
-    with pytest.raises(Unsupported, match="hooks"):
-        await driver.start(birth)
 
 
 async def test_the_container_sees_no_descriptor_of_ours(driver, boxes):

@@ -18,6 +18,7 @@ from wherry.drivers.spares import Spares
 from wherry.drivers.wording import status_of
 from wherry.model.clock import now_ns
 from wherry.model.errors import EngineError, Unavailable
+from wherry.monitor import bundle as bundles
 from wherry.monitor import identity, messages, rundir, wire
 from wherry.monitor.ending import UNKNOWN
 
@@ -65,7 +66,8 @@ class Monitors:
     async def order(self, process: NativeProcess, order: Order) -> None:
         """Have a container made, by a monitor that waits or a new one. Raises StartFailed, Unavailable, EngineError."""
         charge = messages.charge_of(order.deliver.plan)
-        with _log_directory(charge.log) as log_directory:
+        bundle = order.deliver.bundle
+        with _log_directory(charge.log) as log_directory, _host_mounts(bundle) as host_mounts:
             crash_point("start.fork-wanted")
             try:
                 spare = self.spares.take() or await self.spares.fork()
@@ -75,16 +77,20 @@ class Monitors:
             crash_point("start.monitor-forked")
 
             def start(serial: int) -> messages.Start:
-                return messages.Start(serial=serial, charge=charge, sessions=order.sessions)
+                return messages.Start(serial=serial, charge=charge, sessions=order.sessions, bundle=bundle)
 
             try:
                 with spare.midwife:
                     # First, as everything waits for it. Should we die before the next line, the spare ends it.
-                    wire.send(spare.midwife, messages.write(order.deliver), (process.directory, *order.birth_fds))
+                    wire.send(
+                        spare.midwife,
+                        messages.write(order.deliver),
+                        (process.directory, *order.birth_fds, *host_mounts),
+                    )
                 # Now: closed after the container has ended they would be the last ones, which end its mounts.
                 wire.close_all(order.birth_fds)
                 order.birth_fds.clear()
-                await process.order(start, (process.directory, *log_directory, *order.fds))
+                await process.order(start, (process.directory, *log_directory, *host_mounts, *order.fds))
             except ConnectionError:
                 raise Unavailable(f"the monitor of container {process.id} was killed at its birth") from None
             finally:
@@ -181,6 +187,16 @@ class Monitors:
     async def _deposit_again(self, process: NativeProcess) -> None:
         with contextlib.suppress(ConnectionError, EngineError), self.keeper.line() as line:
             await process.greet(line)  # who has no monitor now gets one that knows the new keeper
+
+
+@contextlib.contextmanager
+def _host_mounts(bundle: str) -> Iterator[tuple[int, ...]]:
+    """The mount namespace in which hooks find their bundle; none where there is none."""
+    if not bundle:
+        yield ()
+        return
+    with bundles.host_mounts() as fd:
+        yield (fd,)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Collection
 import msgspec
 
 from wherry.crashpoints import crash_point
-from wherry.drivers import audit
+from wherry.drivers import audit, hooks
 from wherry.drivers.driver import Birth, ExitStatus, StartFailed
 from wherry.drivers.memory import MemoryWatch
 from wherry.drivers.monitors import Monitors, Order
@@ -23,6 +23,7 @@ from wherry.drivers.wording import plan_of
 from wherry.libcontainer import cgroups
 from wherry.model.errors import EngineError, NotFound
 from wherry.model.finding import Finding
+from wherry.monitor import bundle as bundles
 from wherry.monitor import messages, rundir, wire
 from wherry.monitor.container import remove_cgroup
 
@@ -71,6 +72,9 @@ class NativeDriver:
             opened = open_mounts(birth.spec.mounts, birth.mounts)
             given[1 : 1 + len(birth.mounts)] = [each.fd for each in opened]
             birth = dataclasses.replace(birth, mounts=opened)
+            bundle = bundles.path_in(self._path(birth.id)) if birth.spec.hooks else ""
+            if bundle:
+                birth = dataclasses.replace(birth, spec=bundles.with_root(birth.spec, bundle))
             plan = await self._plans.plan(birth)
             directory = self._fresh_directory(birth.id)
             crash_point("start.run-directory-made")
@@ -78,7 +82,9 @@ class NativeDriver:
             process.mounts_linger = birth.mounts_linger
             process.cgroups_path = birth.spec.linux.cgroups_path if birth.spec.linux else ""
             self._processes[birth.id] = process
-            await self._bear(process, plan, birth, given)
+            if bundle:
+                bundles.write(bundle, birth.spec)
+            await self._bear(process, plan, birth, given, bundle)
             process.expect_release(birth.sessions)
         except BaseException as error:
             # A monitor that refuses has cleaned up; one that was killed has perhaps left its container.
@@ -88,6 +94,8 @@ class NativeDriver:
             wire.close_all((*given, *birth.held_fds))
             for session in birth.sessions:
                 session.socket.close()
+        if bundle:
+            await hooks.after_start(birth.id, birth.spec, bundle, process.pid)
         return process
 
     async def adopt(self, container_id: str) -> NativeProcess | ExitStatus | None:
@@ -118,6 +126,7 @@ class NativeDriver:
         path = self._path(container_id)
         if os.path.isdir(path) and (process is None or process.lost_monitor):
             self._monitors.keeper.drop(container_id)
+        await hooks.after_end(container_id, bundles.path_in(path))
         await asyncio.to_thread(_clear, path, mounts, process.cgroups_path if process else "")
 
     async def sweep(self, known: Collection[str]) -> list[str]:
@@ -171,9 +180,12 @@ class NativeDriver:
         rundir.begin_birth(directory)
         return directory
 
-    async def _bear(self, process: NativeProcess, plan: messages.Plan, birth: Birth, given: list[int]) -> None:
+    async def _bear(
+        self, process: NativeProcess, plan: messages.Plan, birth: Birth, given: list[int], bundle: str
+    ) -> None:
         destinations = tuple(each.destination for each in birth.mounts)
-        deliver = messages.Deliver(plan=plan, mounts=destinations, netns=birth.netns_fd is not None)
+        has_netns = birth.netns_fd is not None
+        deliver = messages.Deliver(plan=plan, mounts=destinations, netns=has_netns, bundle=bundle)
         sessions = tuple(plan_of(each) for each in birth.sessions)
         sockets = tuple(each.socket.fileno() for each in birth.sessions)
         order = Order(deliver, given, sessions, (*sockets, *birth.held_fds))
@@ -187,6 +199,7 @@ class NativeDriver:
         if os.path.isdir(path):
             if is_orphaned:
                 _remove_stale_cgroup(_planned_cgroup(path))
+            await hooks.after_end(container_id, bundles.path_in(path))
             shutil.rmtree(path)
         if process and process.lost_monitor:
             self._monitors.keeper.drop(container_id)

@@ -28,8 +28,6 @@ class Plans:
         spec = birth.spec
         if birth.log.driver not in _LOG_DRIVERS:
             raise Unsupported(f"log driver {birth.log.driver!r} is not served by the native driver")
-        if spec.hooks:
-            raise Unsupported("hooks of the runtime-spec are not served by the native driver")
         profile = spec.linux.seccomp if spec.linux else None
         program, flags = await self._program(profile) if profile else (b"", 0)
         return messages.Plan(

@@ -15,12 +15,20 @@ from msgspec import Struct
 from wherry.engine import devices
 from wherry.model.config import DeviceRequest, HostConfig
 from wherry.model.errors import EngineError
-from wherry.oci.runtime import Device, Mount
+from wherry.oci.runtime import Device, Hook, Hooks, Mount
 
 DRIVER = "cdi"
 SUFFIXES = (".json", ".yaml", ".yml")
 ACCESS = "rwm"
 _BYTES_MAX = 4 << 20
+_HOOK_NAMES = {
+    "prestart": "prestart",
+    "createRuntime": "create_runtime",
+    "createContainer": "create_container",
+    "startContainer": "start_container",
+    "poststart": "poststart",
+    "poststop": "poststop",
+}
 
 
 class DeviceNode(Struct, frozen=True, rename="camel"):
@@ -46,13 +54,23 @@ class MountEdit(Struct, frozen=True, rename="camel"):
     type: str = ""
 
 
+class HookEdit(Struct, frozen=True, rename="camel"):
+    """A program of the host's to run at a point of a container's life; timeout in seconds."""
+
+    hook_name: str = ""
+    path: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None
+
+
 class ContainerEdits(Struct, frozen=True, rename="camel"):
     """What a device changes in a container that gets it."""
 
     env: tuple[str, ...] = ()
     device_nodes: tuple[DeviceNode, ...] = ()
     mounts: tuple[MountEdit, ...] = ()
-    hooks: tuple[dict[str, object], ...] = ()
+    hooks: tuple[HookEdit, ...] = ()
     additional_gids: tuple[int, ...] = ()
     intel_rdt: dict[str, object] | None = None
 
@@ -80,6 +98,7 @@ class Edits:
     nodes: tuple[devices.Node, ...] = ()
     mounts: tuple[Mount, ...] = ()
     gids: tuple[int, ...] = ()
+    hooks: Hooks | None = None
 
 
 def edits(host_config: HostConfig, directories: Iterable[str]) -> Edits:
@@ -92,9 +111,9 @@ def edits(host_config: HostConfig, directories: Iterable[str]) -> Edits:
     if missing:
         raise EngineError(f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}")
     parts = [known[name] for name in dict.fromkeys(names)]
-    # What a kind changes for all its devices it changes once.
-    whole = {id(common): common for common, _ in parts}
-    return _together([*whole.values(), *(own for _, own in parts)])
+    # What a kind changes for all its devices it changes once, before the first of them.
+    ordered = {id(part): part for pair in parts for part in pair}
+    return _together(ordered.values())
 
 
 def _names(request: DeviceRequest) -> tuple[str, ...]:
@@ -149,8 +168,6 @@ def _read(path: Path) -> Specification:
 def _together(parts: Iterable[ContainerEdits]) -> Edits:
     parts = list(parts)
     for part in parts:
-        if part.hooks:
-            raise EngineError("CDI device injection failed: hooks of CDI specifications are not supported yet")
         if part.intel_rdt:
             raise EngineError("CDI device injection failed: intelRdt of CDI specifications is not supported yet")
     return Edits(
@@ -158,6 +175,7 @@ def _together(parts: Iterable[ContainerEdits]) -> Edits:
         nodes=tuple(_node(node) for part in parts for node in part.device_nodes),
         mounts=tuple(_mount(mount) for part in parts for mount in part.mounts),
         gids=tuple(gid for part in parts for gid in part.additional_gids if gid),
+        hooks=_hooks([hook for part in parts for hook in part.hooks]),
     )
 
 
@@ -178,6 +196,28 @@ def _node(wish: DeviceNode) -> devices.Node:
     replaced = {"file_mode": wish.file_mode, "uid": wish.uid, "gid": wish.gid}
     said = {name: value for name, value in replaced.items() if value is not None}
     return devices.Node(device=msgspec.structs.replace(found.device, **said), access=access)
+
+
+def _hooks(wishes: list[HookEdit]) -> Hooks | None:
+    """By the points at which they run, None for none. Raises EngineError in the words of dockerd's CDI library."""
+    found: dict[str, list[Hook]] = {name: [] for name in _HOOK_NAMES}
+    for wish in wishes:
+        problem = _problem_of(wish)
+        if problem:
+            raise EngineError(f"CDI device injection failed: {problem}")
+        found[wish.hook_name].append(Hook(path=wish.path, args=wish.args, env=wish.env, timeout=wish.timeout))
+    if not wishes:
+        return None
+    return Hooks(**{field: tuple(found[name]) for name, field in _HOOK_NAMES.items()})
+
+
+def _problem_of(wish: HookEdit) -> str:
+    if wish.hook_name not in _HOOK_NAMES:
+        return f'invalid hook name "{wish.hook_name}"'
+    if not wish.path:
+        return f'invalid hook "{wish.hook_name}" with empty path'
+    wrong = [entry for entry in wish.env if entry.find("=") <= 0]
+    return f'invalid hook "{wish.hook_name}": invalid environment variable "{wrong[0]}"' if wrong else ""
 
 
 def _mount(wish: MountEdit) -> Mount:

@@ -55,6 +55,7 @@ def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surrou
         init_path=_init_path(engine, host_config),
         extra_env=edits.env,
         extra_mounts=edits.mounts,
+        hooks=edits.hooks,
         link_environment=environment_of(engine, container),
     )
 

@@ -87,12 +87,16 @@ def _wants(womb: Womb) -> int:
 class Expectation:
     """The parent's side. `midwife` is the pidfd of the process that is to become the container's first one.
 
-    `plan` tells what it is to be, and is asked only where a parent has to know.
+    `plan` tells what it is to be, and is asked only where a parent has to know. `on_born` gets the new process's pid
+    before anything is done for it; an OSError of that ends the process.
     """
 
-    def __init__(self, plan: Callable[[], Plan], line: Channel, midwife: int) -> None:
+    def __init__(
+        self, plan: Callable[[], Plan], line: Channel, midwife: int, on_born: Callable[[int], None] | None = None
+    ) -> None:
         """Take over the parent's end of the line, and the pidfd."""
         self._plan = plan
+        self._on_born = on_born
         self._line = line
         self._midwife = midwife
 
@@ -122,16 +126,23 @@ class Expectation:
         if message.kind == channel.FAILED:
             raise channel.failure_from(message.data)
         child = self._child(message.data)
-        wants = message.data[-1]
+        try:
+            if self._on_born:
+                self._on_born(child.pid)
+            self._map_ids(child, message.data[-1])
+        except OSError as error:
+            birth.end(child)
+            raise at("", error) from None
+        return child
+
+    def _map_ids(self, child: Child, wants: int) -> None:
         try:
             if wants & _MAPS_IDS:
                 birth.map_ids(child, self._plan(), is_new=bool(wants & _NEW_USER))
             if wants & _GO:
                 self._line.go()
         except OSError as error:
-            birth.end(child)
             raise at("unable to map ids", error) from None
-        return child
 
     def _child(self, data: bytes) -> Child:
         pid = channel.pid_from(data[:-1])

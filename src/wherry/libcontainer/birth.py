@@ -233,10 +233,18 @@ def _serve(child: Child, line: Channel, plan: Callable[[], Plan], message: Messa
 
 def _run_hooks(child: Child, plan: Plan) -> None:
     asked = plan.spec.hooks
-    if asked:
-        state = hooks.state_of(plan.id, "creating", child.pid, plan.bundle, plan.spec.annotations)
+    if not asked:
+        return
+    state = hooks.state_of(plan.id, "creating", child.pid, plan.bundle, plan.spec.annotations)
+
+    def run() -> None:
         hooks.run("prestart", asked.prestart, state)
         hooks.run("createRuntime", asked.create_runtime, state)
+
+    if plan.host_mounts_fd is None:
+        run()
+    else:
+        hooks.elsewhere(plan.host_mounts_fd, plan.bundle, run)
 
 
 def end(child: Child) -> None:

@@ -207,6 +207,7 @@ def _run_hooks(womb: Womb) -> None:
         if not womb.channel.wait_for_go():
             os._exit(1)
     if womb.hooks.create_container:
+        os.fchdir(womb.plan.rootfs_fd)  # as runc has it; the pivot comes here next
         hooks.run("createContainer", womb.hooks.create_container, _state(womb, "creating"))
 
 
@@ -247,10 +248,11 @@ def _execute(womb: Womb, proc_fd: int, peer: int | None) -> None:
     if plan.wait_for_start:
         line = _wait_for_start(line, plan.start_fds)
     try:
-        if womb.hooks.start_container:
-            hooks.run("startContainer", womb.hooks.start_container, _state(womb, "created"))
         if spec.no_new_privileges:
             execution.filter_calls(plan.seccomp_program, plan.seccomp_flags)
+        # Below the filter, as the image says what stands at a path in the container.
+        if womb.hooks.start_container:
+            hooks.run("startContainer", womb.hooks.start_container, _state(womb, "created"))
         line.send(channel.EXECUTING)
         signals.reset()
         program.execute(path, spec, variables)

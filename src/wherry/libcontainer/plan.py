@@ -23,7 +23,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `wait_for_start` holds the process back right before execution, until `Child.release`, or when `start_fds` (the
     ends of two pipes: to read, to write) are given, until `go` is read there; then it reports on the other one.
-    `preserve_fds` descriptors from 3 on are left to the program. `bundle` is what hooks are told.
+    `preserve_fds` descriptors from 3 on are left to the program. `bundle` is what hooks are told; those of the
+    runtime run in the mount namespace `host_mounts_fd`, by default in that of the process's parent.
     """
 
     id: str
@@ -39,3 +40,4 @@ class Plan(Struct, frozen=True, kw_only=True):
     preserve_fds: int = 0
     new_keyring: bool = True
     bundle: str = ""
+    host_mounts_fd: int | None = None

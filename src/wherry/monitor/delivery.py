@@ -5,13 +5,15 @@ need, makes the control groups and becomes the container's first process. The mo
 what it touches stays its own, and gets ready to serve meanwhile.
 """
 
+import os
 import time
 from contextlib import ExitStack
 from typing import Self
 
 from wherry.libcontainer import becoming, birth, cgroups
 from wherry.linux import terminal
-from wherry.monitor import identity
+from wherry.monitor import bundle, identity
+from wherry.monitor.bundle import Shown
 from wherry.monitor.container import Container, remember, remove_cgroup
 from wherry.monitor.messages import Charge
 from wherry.monitor.stdio import Streams
@@ -20,8 +22,11 @@ from wherry.monitor.stdio import Streams
 class Delivery:
     """A context: what is not finished when it is left is undone."""
 
-    def __init__(self, directory: int, charge: Charge, expected: becoming.Expectation, streams: Streams) -> None:
+    def __init__(
+        self, directory: int, charge: Charge, expected: becoming.Expectation, streams: Streams, shown: Shown | None
+    ) -> None:
         """Take over what belongs to it."""
+        self._shown = shown
         self._directory = directory
         self._charge = charge
         self._expected = expected
@@ -29,6 +34,8 @@ class Delivery:
         self._has_cgroup = True
         self._is_over = False
         self._undo = ExitStack()
+        if shown:
+            self._undo.callback(os.close, shown.mounts_fd)
         self._undo.callback(self._remove_cgroup)
         self._undo.enter_context(streams)
         self._undo.callback(self._give_up)
@@ -57,7 +64,11 @@ class Delivery:
         if child.terminal is not None and any(size):
             terminal.set_size(child.terminal, height=size[0], width=size[1])
         remember(self._directory, container)
+        if self._shown:
+            bundle.show_running(self._directory, child.pid)
         self._undo.pop_all()
+        if self._shown:
+            os.close(self._shown.mounts_fd)
         return container
 
     def _give_up(self) -> None:

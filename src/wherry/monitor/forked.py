@@ -9,6 +9,7 @@ from collections.abc import Callable
 from wherry.monitor import container as containers
 from wherry.monitor import rundir, wire
 from wherry.monitor.berth import Berth
+from wherry.monitor.bundle import Shown
 from wherry.monitor.inheritance import sort
 from wherry.monitor.jsonlog import Json
 from wherry.monitor.logfile import LogFile
@@ -69,8 +70,9 @@ def _start(spare: Spare, order: Start, fds: list[int], listener: socket.socket, 
     take, charge = iter(fds), order.charge
     directory = next(take)
     log_directory = -1 if charge.log.driver == "none" else next(take)
+    shown = Shown(order.bundle, next(take)) if order.bundle else None
     sessions = tuple((socket.socket(fileno=next(take)), session) for session in order.sessions)
-    with spare.delivery(charge, directory) as delivery:
+    with spare.delivery(charge, directory, shown) as delivery:
         monitor = Monitor(directory, charge, listener=listener, line=line, held=tuple(take))
         log = _open_log(monitor, directory, log_directory, charge.log)
         if log:

@@ -260,8 +260,9 @@ def command(executable: str, paths: tuple[str, ...], socket_path: str) -> list[s
 
 def _become_own(arguments: list[str]) -> None:
     """Be nobody's child and the parent of all orphans below; then start anew, without what only this needs."""
-    from wherry.linux import prctl  # noqa: PLC0415 - ctypes would stay for good
+    from wherry.linux import prctl, process  # noqa: PLC0415 - ctypes would stay for good
 
+    process.close_range(CONNECTION + 1)  # what a daemon was started with is nothing for monitors and hooks
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -198,23 +198,27 @@ class Refused(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True)
 class Start(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """Take charge of a container that is being made: the first word to a spare. Answered by Running.
 
-    Descriptors: the runtime directory, the log's directory (unless `none`), one for each session, others to hold.
+    Descriptors: the runtime directory, the log's directory (unless `none`), the host's mount namespace (if `bundle`,
+    the path of one), one for each session, others to hold.
     """
 
     serial: int
     charge: Charge
     sessions: tuple[SessionPlan, ...] = ()
+    bundle: str = ""
 
 
 class Deliver(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Make the container: the only word to a midwife.
 
-    Descriptors: the runtime directory, the rootfs, one for each of `mounts`, the network namespace (if `netns`).
+    Descriptors: the runtime directory, the rootfs, one for each of `mounts`, the network namespace (if `netns`), the
+    host's mount namespace (if `bundle`: there are hooks, and that is what they are shown).
     """
 
     plan: Plan
     mounts: tuple[str, ...] = ()
     netns: bool = False
+    bundle: str = ""
 
 
 class Hello(_Message, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -12,8 +12,9 @@ from typing import NoReturn
 from wherry.libcontainer import becoming
 from wherry.libcontainer.birth import Plan, Stdio
 from wherry.linux import heap
-from wherry.monitor import rundir, wire
+from wherry.monitor import bundle, rundir, wire
 from wherry.monitor.berth import Berth
+from wherry.monitor.bundle import Shown
 from wherry.monitor.messages import Deliver, read_deliver
 from wherry.monitor.title import set_title
 from wherry.oci.runtime import Linux
@@ -39,6 +40,8 @@ def stand_by(connection: socket.socket, berth: Berth) -> NoReturn:
         os._exit(0)
     try:
         order, directory = read_deliver(body), fds[0]
+        if order.bundle:
+            bundle.enter(Shown(order.bundle, fds.pop()))
         plan = _plan(order, fds[1:])
         # Before anything of the user's can run: whoever finds it without a monitor needs this.
         rundir.save(directory, rundir.PLAN, order.plan)
@@ -63,4 +66,5 @@ def _plan(order: Deliver, fds: list[int]) -> Plan:
         netns_fd=next(take) if order.netns else None,
         seccomp_program=plan.seccomp,
         seccomp_flags=plan.seccomp_flags,
+        bundle=order.bundle,
     )

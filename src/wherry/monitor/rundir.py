@@ -8,6 +8,7 @@ EXEC_ROOT/containers/<id>/     0700
     sessions        which clients' bytes are in hand (seats.py), from the first client on
     monitor.sock    the monitor listens here
     exit.json       how the container ended (ExitRecord); durable before anybody is told
+    bundle, place   of a container with hooks (bundle.py)
 ```
 All is reached through the directory's descriptor: the nursery's root has no such path. That descriptor is locked while
 a container is being born, wherever it is on its way from the daemon to the monitor: should the daemon die meanwhile,

@@ -8,8 +8,9 @@ import socket
 from wherry.libcontainer.becoming import Expectation
 from wherry.libcontainer.birth import Plan
 from wherry.linux import process
-from wherry.monitor import midwife, rundir, wire
+from wherry.monitor import bundle, midwife, rundir, wire
 from wherry.monitor.berth import Berth
+from wherry.monitor.bundle import Shown
 from wherry.monitor.delivery import Delivery
 from wherry.monitor.messages import Charge, Start, read_start
 from wherry.monitor.title import set_title
@@ -43,18 +44,24 @@ class Spare:
             return None
         return read_start(body), fds
 
-    def delivery(self, charge: Charge, directory: int) -> Delivery:
-        """Of the container that the midwife makes now."""
+    def delivery(self, charge: Charge, directory: int, shown: Shown | None) -> Delivery:
+        """Of the container that the midwife makes now. `shown` is for its hooks; its descriptor is ours."""
         berth = self._berth
         if not charge.open_stdin:
             berth.streams.drop("stdin")
-        return Delivery(directory, charge, self._expectation(directory), berth.streams)
+        return Delivery(directory, charge, self._expectation(directory, shown), berth.streams, shown)
 
-    def _expectation(self, directory: int) -> Expectation:
-        return Expectation(lambda: _plan(directory), self._berth.ours, self._midwife)
+    def _expectation(self, directory: int, shown: Shown | None = None) -> Expectation:
+        def show(pid: int) -> None:
+            if shown:
+                bundle.show_new(directory, shown.bundle, pid)
+
+        return Expectation(lambda: _plan(directory, shown), self._berth.ours, self._midwife, show)
 
 
-def _plan(directory: int) -> Plan:
+def _plan(directory: int, shown: Shown | None) -> Plan:
     plan = rundir.load_plan(directory)
     assert plan is not None, "it was written down before the birth"
-    return Plan(id=plan.id, spec=plan.spec, rootfs_fd=-1)
+    if shown is None:
+        return Plan(id=plan.id, spec=plan.spec, rootfs_fd=-1)
+    return Plan(id=plan.id, spec=plan.spec, rootfs_fd=-1, bundle=shown.bundle, host_mounts_fd=shown.mounts_fd)

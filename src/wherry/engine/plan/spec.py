@@ -13,6 +13,7 @@ from wherry.model.errors import InvalidParameter
 from wherry.oci.runtime import (
     OCI_VERSION,
     Device,
+    Hooks,
     Linux,
     Mount,
     Resources,
@@ -32,8 +33,8 @@ class Surroundings:
     """All that a spec needs beyond the container's record, looked up beforehand.
 
     `namespace_paths` maps types to files of namespaces to join. `shm_source` is a directory to bind at /dev/shm,
-    `init_path` the init program on the host; both empty where there is none. `extra_env` and `extra_mounts` come
-    with devices.
+    `init_path` the init program on the host; both empty where there is none. `hooks`, `extra_env`
+    and `extra_mounts` come with devices.
     """
 
     user: User
@@ -46,6 +47,7 @@ class Surroundings:
     default_rlimits: tuple[Rlimit, ...]
     shm_source: str = ""
     init_path: str = ""
+    hooks: Hooks | None = None
     extra_env: tuple[str, ...] = ()
     extra_mounts: tuple[Mount, ...] = ()
     link_environment: tuple[str, ...] = ()
@@ -70,6 +72,7 @@ def runtime_spec(container: Container, around: Surroundings, mounts: tuple[Mount
         hostname="" if host_config.uts_mode == "host" else config.hostname,
         domainname="" if host_config.uts_mode == "host" else config.domainname,
         mounts=mounts,
+        hooks=around.hooks,
         annotations=host_config.annotations or None,
         linux=Linux(
             namespaces=namespaces(host_config, around.namespace_paths),
