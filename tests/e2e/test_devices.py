@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 
@@ -80,14 +81,140 @@ def test_what_cannot_be_done_is_refused_by_name(specifications):
     daemon, low, _ = specifications
     words = run(daemon, "true", "--device", "vendor.com/nosuch=it", check=False)
     assert "CDI device injection failed: unresolvable CDI devices vendor.com/nosuch=it" in words
-    hook = {"hookName": "createContainer", "path": "/bin/true"}
-    write(low, "hooks.json", "vendor.com/hooked", {"name": "it", "containerEdits": {"hooks": [hook]}})
+    edits = {"hooks": [{"hookName": "createLunch", "path": "/bin/true"}]}
+    write(low, "hooks.json", "vendor.com/hooked", {"name": "it", "containerEdits": edits})
     words = run(daemon, "true", "--device", "vendor.com/hooked=it", check=False)
-    assert "hooks of CDI specifications are not supported yet" in words
+    assert 'CDI device injection failed: invalid hook name "createLunch"' in words
+    write(low, "rdt.json", "vendor.com/rdt", {"name": "it", "containerEdits": {"intelRdt": {"closID": "gold"}}})
+    words = run(daemon, "true", "--device", "vendor.com/rdt=it", check=False)
+    assert "intelRdt of CDI specifications is not supported yet" in words
     (low / "wrong.json").write_text('{"kind": 5}')
     words = run(daemon, "true", "--device", "vendor.com/thing=one", check=False)
     assert "wrong.json" in words
     (low / "wrong.json").unlink()
+
+
+def hook(name, script, *arguments, **more):
+    """A hook as a program of the host's."""
+    return {"hookName": name, "path": str(script), "args": [script.name, *arguments], **more}
+
+
+def program(directory, name, text):
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+FIND_ROOT = r"""
+bundle=$(sed 's/.*"bundle":"\([^"]*\)".*/\1/')
+root=$(sed 's/.*"root":{"path":"\([^"]*\)".*/\1/' "$bundle/config.json")
+"""
+
+
+@pytest.fixture
+def hooked(specifications, tmp_path):
+    """A device with hooks: one changes the root file system, the others write down that and how they were called."""
+    daemon, low, _ = specifications
+    link = program(tmp_path, "link.sh", f'{FIND_ROOT} mkdir -p "$root/opt" && ln -s "$1" "$root/opt/$NAME"')
+    note = program(tmp_path, "note.sh", f'cat >> {tmp_path}/notes; echo " $1" >> {tmp_path}/notes')
+    hooks = [hook("createContainer", link, "/of/the/hook", env=["NAME=linked", "PATH=/usr/bin:/bin"])]
+    hooks += [hook(name, note, name) for name in ("createRuntime", "poststart", "poststop")]
+    write(low, "linked.json", "vendor.com/linked", {"name": "it", "containerEdits": {"hooks": hooks}})
+
+    def notes():
+        """Which hooks ran so far, with the states they were told."""
+        lines = (tmp_path / "notes").read_text().splitlines() if (tmp_path / "notes").exists() else []
+        return [(word, json.loads(state)) for state, _, word in (line.rpartition(" ") for line in lines)]
+
+    return daemon, notes
+
+
+def wait_for(words, notes):
+    """The hooks of an end run after the end was told."""
+    deadline = time.monotonic() + 20
+    while [word for word, _ in notes()] != words and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [word for word, _ in notes()] == words
+
+
+ONE_RUN = ["createRuntime", "poststart", "poststop"]
+
+
+def test_hooks_change_the_root_file_system_and_learn_what_becomes_of_the_container(hooked):
+    daemon, notes = hooked
+    flags = ("--annotation", "of=user", "--device", "vendor.com/linked=it")
+    assert run(daemon, "readlink /opt/linked", *flags) == "/of/the/hook"
+    wait_for(ONE_RUN, notes)
+    (_, created), (_, started), (_, stopped) = notes()
+    assert [each["status"] for each in (created, started, stopped)] == ["creating", "running", "stopped"]
+    assert created["pid"] == started["pid"] > 1
+    assert len({each["id"] for each in (created, started, stopped)}) == 1
+    assert stopped["annotations"] == {"of": "user"}
+    assert not os.path.exists(stopped["bundle"])
+
+
+def test_hooks_run_at_each_start_and_of_a_killed_daemons_containers_at_their_end(hooked):
+    daemon, notes = hooked
+    script = "rm /opt/linked; exec sleep 1000"
+    flags = ("--network", "none", "--device", "vendor.com/linked=it")
+    name = daemon.out("run", "-d", *flags, "busybox", "sh", "-c", script)
+    daemon.docker("exec", name, "sh", "-c", "while test -L /opt/linked; do sleep 0.1; done")
+    daemon.docker("restart", "-t", "0", name)
+    daemon.docker("exec", name, "sh", "-c", "while test -L /opt/linked; do sleep 0.1; done")
+    wait_for([*ONE_RUN, *ONE_RUN[:2]], notes)
+    daemon.kill()
+    daemon.start()
+    assert len(notes()) == 5
+    daemon.docker("stop", "-t", "0", name)
+    wait_for(2 * ONE_RUN, notes)
+    daemon.docker("start", name)
+    daemon.kill()
+    os.kill(notes()[-1][1]["pid"], 9)
+    daemon.start()
+    wait_for(3 * ONE_RUN, notes)
+    daemon.docker("rm", "-f", name)
+    assert len(notes()) == 9
+
+
+def test_a_restart_policy_runs_them_again(hooked):
+    daemon, notes = hooked
+    flags = ("--restart", "on-failure:2", "--network", "none", "--device", "vendor.com/linked=it")
+    name = daemon.out("run", "-d", *flags, "busybox", "sh", "-c", "rm /opt/linked; exit 1")
+    wait_for(3 * ONE_RUN, notes)
+    daemon.docker("rm", "-f", name)
+
+
+def test_a_hook_that_fails_fails_the_start_and_leaves_nothing(specifications, tmp_path):
+    daemon, low, _ = specifications
+    failing = program(tmp_path, "fail.sh", "echo out; echo oops >&2; exit 3")
+    slow = program(tmp_path, "slow.sh", "exec sleep 100")
+    end = program(tmp_path, "end.sh", f"touch {tmp_path}/ended")
+    late = [hook("createContainer", slow, timeout=1)]
+    missing = [hook("createContainer", tmp_path / "nosuch")]
+    devices = {"bad": [hook("createContainer", failing), hook("poststop", end)], "late": late, "missing": missing}
+    edits = ({"name": name, "containerEdits": {"hooks": hooks}} for name, hooks in devices.items())
+    write(low, "failing.json", "vendor.com/failing", *edits)
+
+    def fails(name):
+        flags = ("--network", "none", "--name", name, "--device", f"vendor.com/failing={name}")
+        done = daemon.docker("run", *flags, "busybox", "true", check=False)
+        state = json.loads(daemon.out("inspect", name, "--format", "{{json .State}}"))
+        daemon.docker("rm", name)
+        return done.returncode, done.stderr, state
+
+    code, words, state = fails("bad")
+    said = "error running createContainer hook #0: exit status 3, stdout: out\n, stderr: oops"
+    assert (code, state["Status"], state["ExitCode"]) == (125, "created", 128)
+    assert said in words
+    assert state["Error"].endswith(said)
+    assert (tmp_path / "ended").exists()
+    code, words, state = fails("late")
+    assert (code, state["ExitCode"]) == (125, 128)
+    assert "createContainer hook #0: hook ran past specified timeout of 1.0s" in words
+    code, words, state = fails("missing")
+    assert (code, state["ExitCode"]) == (127, 127)
+    assert f"createContainer hook #0: fork/exec {tmp_path}/nosuch: no such file or directory" in words
 
 
 def test_requests_to_other_drivers_are_refused_in_dockerds_words(specifications):
