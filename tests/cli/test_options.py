@@ -243,13 +243,47 @@ def test_networks_that_conflict(words):
         (["--memory-swappiness", "200"], "invalid value: 200. Valid memory swappiness range is 0-100"),
         (["--mac-address", "zz"], "zz is not a valid mac address"),
         (["--log-driver", "none", "--log-opt", "a=b"], "invalid logging opts for driver none"),
-        (["--gpus", "all"], "wherry: --gpus is not supported: the engine has no GPU driver; use --device"),
     ],
 )
 def test_flags_that_contradict(words, message):
     with pytest.raises(CommandError) as caught:
         body(*words)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("all", {"Count": -1}),
+        ("2", {"Count": 2}),
+        ("count=3,driver=nvidia", {"Count": 3, "Driver": "nvidia"}),
+        ('"device=0,1"', {"DeviceIDs": ["0", "1"]}),
+        ("device=0,1", {"DeviceIDs": ["0"], "Count": 1}),
+        ("driver=x", {"Driver": "x", "Count": 1}),
+        ('all,"capabilities=utility,compute"', {"Count": -1, "Capabilities": [["utility", "compute", "gpu"]]}),
+        ('1,"options=a=b,c"', {"Count": 1, "Options": {"a": "b", "c": ""}}),
+    ],
+)
+def test_requests_for_gpus(text, request_):
+    nothing = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
+    sent = body("--gpus", text, "--device", "vendor.com/class=name")["HostConfig"]["DeviceRequests"]
+    assert sent == [{**nothing, **request_}, {"Driver": "cdi", "DeviceIDs": ["vendor.com/class=name"]}]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "EOF"),
+        ("count=x", 'invalid count (x): value must be either "all" or an integer: invalid syntax'),
+        ("1_0", 'invalid count (1_0): value must be either "all" or an integer: invalid syntax'),
+        ("foo=1", "unexpected key 'foo' in 'foo=1'"),
+        ("count=1,count=2", "gpu request key 'count' can be specified only once"),
+    ],
+)
+def test_requests_for_gpus_that_are_none(text, words):
+    with pytest.raises(CommandError) as caught:
+        body("--gpus", text)
+    assert str(caught.value) == f'invalid argument "{text}" for "--gpus" flag: {words}'
 
 
 def test_input_that_is_attached_ends_with_its_client():

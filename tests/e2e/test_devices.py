@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 
 import pytest
@@ -151,6 +152,9 @@ def test_hooks_change_the_root_file_system_and_learn_what_becomes_of_the_contain
     assert created["pid"] == started["pid"] > 1
     assert len({each["id"] for each in (created, started, stopped)}) == 1
     assert stopped["annotations"] == {"of": "user"}
+    deadline = time.monotonic() + 20
+    while os.path.exists(stopped["bundle"]) and time.monotonic() < deadline:
+        time.sleep(0.05)  # it goes when its last hook has ended
     assert not os.path.exists(stopped["bundle"])
 
 
@@ -221,6 +225,65 @@ def test_requests_to_other_drivers_are_refused_in_dockerds_words(specifications)
     daemon, *_ = specifications
     words = run(daemon, "true", "--gpus", "all", check=False)
     assert 'could not select device driver "" with capabilities: [[gpu]]' in words
+
+
+GPU_HOOK = """#!{python}
+import json, os, sys
+state = json.load(sys.stdin)
+config = json.load(open(os.path.join(state["bundle"], "config.json")))
+said = [entry for entry in config["process"]["env"] if entry.startswith("NVIDIA_")]
+with open(os.path.join(config["root"]["path"], "gpus"), "w") as file:
+    print(*sys.argv[1:], state["pid"] > 0, os.environ["FROM_THE_DAEMON"], *said, file=file)
+"""
+
+
+@pytest.fixture(scope="module")
+def gpus(another_daemon, tmp_path_factory):
+    """A daemon that finds NVIDIA's hook, which here only tells what it was told."""
+    directory = tmp_path_factory.mktemp("nvidia")
+    hook = directory / "nvidia-container-runtime-hook"
+    hook.write_text(GPU_HOOK.format(python=sys.executable))
+    hook.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{os.environ['PATH']}:{directory}")
+        patch.setenv("FROM_THE_DAEMON", "yes")
+        another_daemon.restart()
+    yield another_daemon
+    another_daemon.restart()
+
+
+@pytest.mark.parametrize("program", ["docker", "wherry"])
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("all", ["NVIDIA_VISIBLE_DEVICES=all"]),
+        ("2", ["NVIDIA_VISIBLE_DEVICES=0,1"]),
+        ("0", ["NVIDIA_VISIBLE_DEVICES=void"]),
+        ('"device=3,GPU-a"', ["NVIDIA_VISIBLE_DEVICES=3,GPU-a"]),
+        (
+            'count=all,driver=nvidia,"capabilities=utility,compute"',
+            ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility,compute"],
+        ),
+    ],
+)
+def test_gpus_come_by_nvidias_hook(gpus, program, flag, told):
+    flags = ("--rm", "--network", "none", "--gpus", flag)
+    command = gpus.wherry if program == "wherry" else gpus.docker
+    shown = command("run", *flags, "busybox", "sh", "-c", "cat /gpus; env | grep NVIDIA_").stdout.split()
+    assert shown[:3] == ["prestart", "True", "yes"]
+    assert sorted(shown[3:]) == sorted([*told, *told])
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("count=1,device=0", "cannot set both Count and DeviceIDs on device request"),
+        ("driver=other", 'could not select device driver "other" with capabilities: [[gpu]]'),
+        ("all,capabilities=flying", 'could not select device driver "" with capabilities: [[flying gpu]]'),
+    ],
+)
+def test_gpus_that_cannot_be_had(gpus, flag, words):
+    assert words in run(gpus, "true", "--gpus", flag, check=False)
 
 
 def test_the_directories_are_told(specifications):

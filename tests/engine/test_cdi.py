@@ -5,7 +5,6 @@ import json
 import pytest
 
 from wherry.engine.cdi import edits
-from wherry.model.config import DeviceRequest, HostConfig
 from wherry.model.errors import EngineError
 from wherry.oci.runtime import Hook
 
@@ -27,8 +26,7 @@ def specification(directory, kind, common=None, **devices):
 
 
 def asked(directory, *names):
-    request = DeviceRequest(driver="cdi", device_i_ds=names)
-    return edits(HostConfig(device_requests=(request,)), [str(directory)])
+    return edits(names, [str(directory)])
 
 
 def test_hooks_come_to_the_points_of_their_names(tmp_path):

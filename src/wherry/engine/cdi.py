@@ -5,15 +5,14 @@ directories of which a later one goes before an earlier one.
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from wherry.engine import devices
-from wherry.model.config import DeviceRequest, HostConfig
+from wherry.engine.edits import Edits
 from wherry.model.errors import EngineError
 from wherry.oci.runtime import Device, Hook, Hooks, Mount
 
@@ -90,20 +89,8 @@ class Specification(Struct, frozen=True, rename="camel"):
     container_edits: ContainerEdits = ContainerEdits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edits:
-    """All that the requested devices change."""
-
-    env: tuple[str, ...] = ()
-    nodes: tuple[devices.Node, ...] = ()
-    mounts: tuple[Mount, ...] = ()
-    gids: tuple[int, ...] = ()
-    hooks: Hooks | None = None
-
-
-def edits(host_config: HostConfig, directories: Iterable[str]) -> Edits:
-    """What the container's device requests ask for. Blocks. Raises EngineError in dockerd's words."""
-    names = [name for request in host_config.device_requests or () for name in _names(request)]
+def edits(names: Sequence[str], directories: Iterable[str]) -> Edits:
+    """What the named devices change. Blocks. Raises EngineError in dockerd's words."""
     if not names:
         return Edits()
     known = _known(directories)
@@ -114,14 +101,6 @@ def edits(host_config: HostConfig, directories: Iterable[str]) -> Edits:
     # What a kind changes for all its devices it changes once, before the first of them.
     ordered = {id(part): part for pair in parts for part in pair}
     return _together(ordered.values())
-
-
-def _names(request: DeviceRequest) -> tuple[str, ...]:
-    """Raises EngineError for requests to other drivers: there are none."""
-    if request.driver == DRIVER:
-        return request.device_i_ds or ()
-    capabilities = " ".join(f"[{' '.join(each)}]" for each in request.capabilities or ())
-    raise EngineError(f'could not select device driver "{request.driver}" with capabilities: [{capabilities}]')
 
 
 def _known(directories: Iterable[str]) -> dict[str, tuple[ContainerEdits, ContainerEdits]]:

@@ -4,10 +4,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from wherry.engine import cdi, devices
+from wherry.engine import devices
 from wherry.engine.defaults.capabilities import available, capability_sets, granted
 from wherry.engine.defaults.devices import device_rules
 from wherry.engine.defaults.seccomp import BUILTIN, seccomp_filter
+from wherry.engine.device_requests import requested
 from wherry.engine.engine import Engine
 from wherry.engine.joining import namespace_owner, namespace_paths
 from wherry.engine.links import environment_of
@@ -30,7 +31,7 @@ def look_around(engine: Engine, container: Container, *, root_fd: int) -> Surrou
     """Everything of the host and the image that the container's spec depends on. Blocks. Raises EngineError."""
     config, host_config = container.config, container.host_config
     user = resolve_user(root_fd, config.user, host_config.group_add or ())
-    edits = cdi.edits(host_config, engine.settings.cdi_spec_dirs)
+    edits = requested(host_config, engine.settings.cdi_spec_dirs)
     names = capability_names(host_config)
     options = security_options(host_config, no_new_privileges=engine.settings.no_new_privileges)
     nodes = (*devices.nodes(host_config), *edits.nodes)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wherry.cli.errors import CommandError
 from wherry.cli.flags import BOOL, INT, LIST, STRING, Flag, Kind
 from wherry.cli.options.devices import BPS, IOPS, RULE, ULIMIT, WEIGHT
+from wherry.cli.options.gpus import GPUS
 from wherry.cli.options.mounts import MOUNT
 from wherry.cli.options.networks import NETWORK
 from wherry.cli.options.quantities import BYTES, BYTES_OR_UNLIMITED, DECIMAL, DURATION, UINT, UINT16
@@ -71,11 +71,6 @@ def _link(text: str) -> str:
     return text
 
 
-def _gpus(_: str) -> str:
-    # An engine without device drivers cannot keep what the flag promises.
-    raise CommandError("wherry: --gpus is not supported: the engine has no GPU driver; use --device", status=125)
-
-
 HOSTS = Kind("list", _host, gathers=True)
 SERVERS = Kind("list", _server, gathers=True)
 ENV = Kind("list", _pair, gathers=True)
@@ -120,7 +115,7 @@ SHARED = (
     Flag("env", "e", ENV, "Set an environment variable"),
     Flag("env-file", "", LIST, "Read environment variables from a file"),
     Flag("expose", "", LIST, "Expose a port or a range of ports"),
-    Flag("gpus", "", Kind("gpu-request", _gpus), "GPUs to add; refused, there is no driver", hidden=True),
+    Flag("gpus", "", GPUS, "Add GPUs (all, a number, or device=..., capabilities=..., driver=...)"),
     Flag("group-add", "", LIST, "Join an additional group"),
     Flag("health-cmd", "", STRING, "Command that checks health"),
     Flag("health-interval", "", DURATION, "Time between checks (ms|s|m|h)", default=0, shown_default="0s"),

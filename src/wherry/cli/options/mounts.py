@@ -24,7 +24,7 @@ def read(text: str) -> Mount:
     """One mount as the API has it. ValueError in docker's words."""
     mount: Mount = {}
     try:
-        for field in _fields(text.strip()):
+        for field in fields(text.strip()):
             key, equals, value = field.partition("=")
             key = key.lower()
             if not equals:
@@ -41,7 +41,8 @@ def read(text: str) -> Mount:
 MOUNT = Kind("mount", read, gathers=True)
 
 
-def _fields(text: str) -> list[str]:
+def fields(text: str) -> list[str]:
+    """What stands between commas, quoted as in CSV. ValueError in docker's words."""
     if not text:
         raise ValueError("EOF")
     if '"' not in text:

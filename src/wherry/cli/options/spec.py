@@ -204,7 +204,7 @@ def _resources(given: Given) -> Body:
         "CpusetMems": given["cpuset-mems"],
         "Devices": [devices.device(text) for text in given["device"] if not devices.is_cdi(text)],
         "DeviceCgroupRules": given["device-cgroup-rule"] or None,
-        "DeviceRequests": [{"Driver": "cdi", "DeviceIDs": cdi}] if cdi else None,
+        "DeviceRequests": [*given["gpus"], *([{"Driver": "cdi", "DeviceIDs": cdi}] if cdi else ())] or None,
         "MemoryReservation": given["memory-reservation"],
         "MemorySwap": given["memory-swap"],
         "MemorySwappiness": swappiness,
