@@ -72,6 +72,7 @@ class Daemon:
                     BIN / "wherryd", "--host", f"unix://{self.socket}", "--data-root", self.data,
                     "--exec-root", self.exec_root, "--pidfile", self.root / "pid",
                     "--config-file", self.root / "daemon.json", "--bridge", self.bridge, "--ready-fd", str(writer),
+                    "--cdi-spec-dir", self.root / "cdi",
                 ],
                 env={**os.environ, "WHERRY_CRASH_AT": f"@{self.wish}"},
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=(writer,),

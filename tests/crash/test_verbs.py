@@ -111,6 +111,36 @@ class StartWithMac(Scenario):
 
 
 @scenario
+class StartWithHooks(Scenario):
+    """What a hook began another one undoes, at the end of whatever was begun."""
+
+    also = ("start.run-directory-made", "start.process-born", "end.recorded")
+
+    def prepare(self):
+        root = self.daemon.root
+        self.begun, self.undone = root / "begun", root / "undone"
+        for file in (self.begun, self.undone):
+            file.write_text("")
+        scripts = {"createRuntime": f"echo >> {self.begun}", "poststop": f"echo >> {self.undone}"}
+        hooks = [{"hookName": name, "path": "/bin/sh", "args": ["sh", "-c", it]} for name, it in scripts.items()]
+        devices = [{"name": "it", "containerEdits": {"hooks": hooks}}]
+        (root / "cdi").mkdir(exist_ok=True)
+        (root / "cdi/it.json").write_text(
+            json.dumps({"cdiVersion": "0.6.0", "kind": "a.com/hooked", "devices": devices})
+        )
+        self.daemon.create(DeviceRequests=[{"Driver": "cdi", "DeviceIDs": ["a.com/hooked=it"]}])
+
+    def act(self):
+        self.daemon.do("POST", "/containers/cc/start")
+        self.daemon.do("POST", "/containers/cc/stop?t=0")
+
+    def check(self):
+        assert self.startable() in ("created", "running", "exited")
+        self.daemon.do("DELETE", "/containers/cc")
+        eventually(lambda: len(self.undone.read_text()) >= len(self.begun.read_text()) > 0)
+
+
+@scenario
 class Stop(Scenario):
     def prepare(self):
         self.daemon.run("sh", "-c", "trap '' TERM; sleep 1000", volumes=["/var"], PortBindings=PORT)

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 
+from wherry.crashpoints import crash_point
 from wherry.libcontainer import hooks
 from wherry.monitor import bundle as bundles
 from wherry.oci.runtime import Hook, Hooks, Spec, SpecError
@@ -34,6 +35,7 @@ async def after_end(container_id: str, bundle: str) -> None:
         return
     found = (spec.hooks or _NONE).poststop
     await _run_all("poststop", found, hooks.state_of(container_id, "stopped", 0, bundle, spec.annotations), bundle)
+    crash_point("forget.hooks-run")
 
 
 async def _run_all(kind: str, found: Iterable[Hook], state: bytes, bundle: str) -> None:

@@ -84,6 +84,7 @@ class NativeDriver:
             self._processes[birth.id] = process
             if bundle:
                 bundles.write(bundle, birth.spec)
+                crash_point("start.bundle-written")
             await self._bear(process, plan, birth, given, bundle)
             process.expect_release(birth.sessions)
         except BaseException as error:
