@@ -28,13 +28,14 @@ env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD= | sort | paste -sd' '
 readlink /proc/self/ns/mnt
 ls /proc/self/fd | paste -sd' '
 pwd
+umask
 echo "$root"
 ls "$root" | paste -sd' '
 ls "$root/proc" | wc -l
 """
 MOUNTING = "mount --bind $root $root && mount -t tmpfs none $root/tmp && touch $root/tmp/hidden"
 LINKING = f"{FIND_ROOT} export root; ln -sfn /from/a/hook $root/tmp/link && unshare -m sh -c '{MOUNTING}'"
-FIELDS = ("state", "arguments", "variables", "mounts", "fds", "directory", "root", "files", "proc")
+FIELDS = ("state", "arguments", "variables", "mounts", "fds", "directory", "umask", "root", "files", "proc")
 POINTS = ("prestart", "create_runtime", "create_container", "poststart", "poststop")
 
 
@@ -81,6 +82,7 @@ async def test_they_run_at_their_points_and_find_the_root_by_their_bundle(driver
         assert found["state"]["id"] == birth.id
         assert found["arguments"] == f"{name} more"
         assert found["variables"] == f"A=b c OUT={tmp_path}/{name}"
+        assert found["umask"] == "0022"
         assert found["fds"] == "0 1 2 3"  # 3 is what ls reads the directory by
         assert {"bin", "proc"} <= set(found["files"].split())
         assert int(found["proc"]) > 10
@@ -171,6 +173,14 @@ async def test_those_that_follow_may_fail_and_the_next_ones_run(driver, boxes, t
         "poststop hook #0: exit status 4",
     ):
         assert words in caplog.text
+
+
+async def test_one_without_a_limit_has_one_beside_the_daemon(driver, boxes, caplog, monkeypatch):
+    monkeypatch.setattr("wherry.drivers.hooks._SECONDS_MAX", 0.5)
+    birth = hooked(boxes.birth("true"), poststop=shell("sleep 100"))
+    await (await driver.start(birth)).wait()
+    await driver.forget(birth.id)
+    assert "poststop hook #0: hook ran past specified timeout of 0.5s" in caplog.text
 
 
 async def test_much_output_and_a_child_that_stays_hold_nothing_up(driver, boxes):

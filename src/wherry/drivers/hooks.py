@@ -12,6 +12,8 @@ from wherry.oci.runtime import Hook, Hooks, Spec, SpecError
 
 _LOG = logging.getLogger(__name__)
 _NONE = Hooks()
+# Of those that set no limit. In runc they have none; but here a daemon's start and its end may have to wait for them.
+_SECONDS_MAX = 60.0
 
 
 async def after_start(container_id: str, spec: Spec, bundle: str, pid: int) -> None:
@@ -60,14 +62,16 @@ async def _run_one(hook: Hook, state: bytes, bundle: str) -> str:
                 stdin=given.stdin,
                 stdout=given.stdout,
                 stderr=given.stderr,
+                umask=hooks.UMASK,
             )
         except OSError as error:
             return hooks.not_run(hook, error)
+        seconds = _SECONDS_MAX if hook.timeout is None else hook.timeout
         try:
-            code = await asyncio.wait_for(process.wait(), hook.timeout)
+            code = await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-            return hooks.overdue(hook)
+            return hooks.overdue(seconds)
         return given.outcome(code)

@@ -16,6 +16,7 @@ from wherry.libcontainer.errors import NOT_EXECUTABLE, NOT_FOUND, OTHER, BirthEr
 from wherry.linux import namespaces, process
 from wherry.oci.runtime import OCI_VERSION, Hook, State, encode
 
+UMASK = 0o022
 _OUTPUT_BYTES_MAX = 4096
 # In the order in which moby looks for them in what runc says (daemon/errors.go, setExitCodeFromError).
 _EXIT_CODES = (("no such file or directory", NOT_FOUND), ("permission denied", NOT_EXECUTABLE))
@@ -111,9 +112,9 @@ def not_run(hook: Hook, error: OSError) -> str:
     return f"fork/exec {hook.path}: {reason(error.errno or 0)}"
 
 
-def overdue(hook: Hook) -> str:
-    """What runc says of one that took too long."""
-    return f"hook ran past specified timeout of {float(hook.timeout or 0):.1f}s"
+def overdue(seconds: float) -> str:
+    """What runc says of one that took longer than that."""
+    return f"hook ran past specified timeout of {seconds:.1f}s"
 
 
 def _exit_code(problem: str) -> int:
@@ -125,20 +126,26 @@ def _run_one(hook: Hook, state: bytes) -> str:
     """Run one to its end; what went wrong, or nothing."""
     with streams(state) as given:
         try:
-            pid = os.posix_spawn(
-                hook.path,
-                hook.args or (hook.path,),
-                environment(hook),
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, fd, number)
-                    for number, fd in enumerate((given.stdin, given.stdout, given.stderr))
-                ],
-                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
-                setsigmask=(),
-            )
+            pid = _spawn(hook, given)
         except OSError as error:
             return not_run(hook, error)
         return _supervise(pid, hook, given)
+
+
+def _spawn(hook: Hook, given: Streams) -> int:
+    wired = enumerate((given.stdin, given.stdout, given.stderr))
+    before = os.umask(UMASK)  # a container's first process has none
+    try:
+        return os.posix_spawn(
+            hook.path,
+            hook.args or (hook.path,),
+            environment(hook),
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in wired],
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+            setsigmask=(),
+        )
+    finally:
+        os.umask(before)
 
 
 def _supervise(pid: int, hook: Hook, given: Streams) -> str:
@@ -148,7 +155,7 @@ def _supervise(pid: int, hook: Hook, given: Streams) -> str:
         if not ended:
             process.pidfd_send_signal(pidfd, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        return given.outcome(os.waitstatus_to_exitcode(status)) if ended else overdue(hook)
+        return given.outcome(os.waitstatus_to_exitcode(status)) if ended else overdue(hook.timeout or 0)
     finally:
         os.close(pidfd)
 
