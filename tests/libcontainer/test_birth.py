@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wherry.libcontainer.birth import BirthError
+from wherry.libcontainer.seccomp import compile_program
 from wherry.linux import process, terminal
 from wherry.oci.runtime import (
     Capabilities,
@@ -19,6 +20,7 @@ from wherry.oci.runtime import (
     Namespace,
     Rlimit,
     Root,
+    Seccomp,
     TimeOffset,
     User,
 )
@@ -361,6 +363,16 @@ def test_hooks_run_where_and_when_the_specification_says(cellar, tmp_path):
     assert '"status":"created"' in inside
     assert inside.endswith("box\n")
     assert (tmp_path / "createContainer").exists()
+
+
+@pytest.mark.parametrize("no_new_privileges", [False, True])
+def test_a_hook_in_the_container_is_held_by_its_filter(cellar, no_new_privileges):
+    script = "grep ^Seccomp: /proc/self/status > /root/filtered"
+    hooks = Hooks(start_container=(Hook(path="/bin/sh", args=("sh", "-c", script), env=("PATH=/bin",)),))
+    program = compile_program(Seccomp(default_action="SCMP_ACT_ALLOW"))
+    plan, process = {"seccomp_program": program}, {"no_new_privileges": no_new_privileges}
+    assert cellar.run("true", hooks=hooks, plan=plan, process=process).code == 0
+    assert (cellar.rootfs / "root/filtered").read_text().split() == ["Seccomp:", "2"]
 
 
 def test_a_hook_that_fails_ends_the_birth(cellar):
