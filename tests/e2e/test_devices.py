@@ -6,6 +6,9 @@ import sys
 import time
 
 import pytest
+from docker import DockerClient
+from docker.errors import APIError
+from docker.types import DeviceRequest
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +93,9 @@ def test_what_cannot_be_done_is_refused_by_name(specifications):
     words = run(daemon, "true", "--device", "vendor.com/rdt=it", check=False)
     assert "intelRdt of CDI specifications is not supported yet" in words
     (low / "wrong.json").write_text('{"kind": 5}')
-    words = run(daemon, "true", "--device", "vendor.com/thing=one", check=False)
-    assert "wrong.json" in words
+    words = run(daemon, "true", "--device", "vendor.com/wrong=one", check=False)
+    assert "unresolvable CDI devices vendor.com/wrong=one" in words
+    assert f"spec file {low}/wrong.json: Expected `str`, got `int`" in daemon.log.read_text()
     (low / "wrong.json").unlink()
 
 
@@ -286,9 +290,33 @@ def test_gpus_that_cannot_be_had(gpus, flag, words):
     assert words in run(gpus, "true", "--gpus", flag, check=False)
 
 
-def test_the_directories_are_told(specifications):
+def test_the_directories_and_what_is_in_them_are_told(specifications):
     daemon, low, high = specifications
+    write(low, "two.json", "vendor.com/told", {"name": "b", "containerEdits": {}}, {"name": "a", "containerEdits": {}})
+    (high / "broken.json").write_text("{broken")
+    try:
+        told = json.loads(daemon.out("info", "--format", "{{json .}}"))
+        assert run(daemon, "echo yes", "--device", "vendor.com/told=a") == "yes"
+    finally:
+        (high / "broken.json").unlink()
+    assert told["CDISpecDirs"] == [str(low), str(high)]
+    found = [each["ID"] for each in told["DiscoveredDevices"] if each["Source"] == "cdi"]
+    assert found == sorted(found)
+    assert [name for name in found if name.startswith("vendor.com/told")] == ["vendor.com/told=a", "vendor.com/told=b"]
+    assert [text for text in told["Warnings"] if f"spec file {high}/broken.json: " in text]
+    older = DockerClient(base_url=daemon.host, version="1.49")
+    assert "DiscoveredDevices" not in older.info()
+    older.close()
+
+
+@pytest.mark.parametrize("more", [{"Count": 1}, {"Options": {"a": "b"}}])
+def test_requests_by_name_take_neither_counts_nor_options(specifications, more):
+    daemon, *_ = specifications
     client = daemon.client()
-    assert client.info()["CDISpecDirs"] == [str(low), str(high)]
+    request = {"Driver": "cdi", "DeviceIDs": ["vendor.com/any=it"], **more}
+    made = client.containers.create("busybox", "true", network_mode="none", device_requests=[DeviceRequest(**request)])
+    with pytest.raises(APIError, match=f"unexpected {next(iter(more)).lower()} in CDI device request") as caught:
+        made.start()
+    assert caught.value.status_code == 500
+    made.remove()
     client.close()
-    assert os.path.isdir(low)

@@ -4,9 +4,11 @@ Container Device Interface 0.3 to 1.0 (cncf-tags/container-device-interface, SPE
 directories of which a later one goes before an earlier one.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +17,8 @@ from wherry.engine import devices
 from wherry.engine.edits import Edits
 from wherry.model.errors import EngineError
 from wherry.oci.runtime import Device, Hook, Hooks, Mount
+
+log = logging.getLogger(__name__)
 
 DRIVER = "cdi"
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -89,13 +93,25 @@ class Specification(Struct, frozen=True, rename="camel"):
     container_edits: ContainerEdits = ContainerEdits()
 
 
+class Catalogue(NamedTuple):
+    """Each device's full name, with what is common to its kind and what is its own; and files that are none, and why.
+
+    Such files take only their own devices away.
+    """
+
+    devices: dict[str, tuple[ContainerEdits, ContainerEdits]]
+    faults: dict[Path, str]
+
+
 def edits(names: Sequence[str], directories: Iterable[str]) -> Edits:
     """What the named devices change. Blocks. Raises EngineError in dockerd's words."""
     if not names:
         return Edits()
-    known = _known(directories)
+    known, faults = catalogue(directories)
     missing = [name for name in names if name not in known]
     if missing:
+        for path, fault in faults.items():
+            log.warning("CDI: Error associated with spec file %s: %s", path, fault)
         raise EngineError(f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}")
     parts = [known[name] for name in dict.fromkeys(names)]
     # What a kind changes for all its devices it changes once, before the first of them.
@@ -103,13 +119,14 @@ def edits(names: Sequence[str], directories: Iterable[str]) -> Edits:
     return _together(ordered.values())
 
 
-def _known(directories: Iterable[str]) -> dict[str, tuple[ContainerEdits, ContainerEdits]]:
-    """Each device's full name, with what is common to its kind and what is its own."""
+def catalogue(directories: Iterable[str]) -> Catalogue:
+    """What the specifications there say now. Blocks."""
     found: dict[str, tuple[ContainerEdits, ContainerEdits]] = {}
+    faults: dict[Path, str] = {}
     for directory in directories:
         here: dict[str, tuple[ContainerEdits, ContainerEdits]] = {}
         clashing: set[str] = set()
-        for specification in _specifications(Path(directory)):
+        for specification in _specifications(Path(directory), faults):
             for device in specification.devices:
                 name = f"{specification.kind}={device.name}"
                 clashing |= {name} & here.keys()
@@ -118,30 +135,30 @@ def _known(directories: Iterable[str]) -> dict[str, tuple[ContainerEdits, Contai
         found = {**found, **here}
         for name in clashing:
             del found[name]
-    return found
+    return Catalogue(found, faults)
 
 
-def _specifications(directory: Path) -> Iterator[Specification]:
+def _specifications(directory: Path, faults: dict[Path, str]) -> Iterator[Specification]:
     try:
         paths = sorted(path for path in directory.iterdir() if path.suffix in SUFFIXES)
     except (FileNotFoundError, NotADirectoryError):
         return
     for path in paths:
-        yield _read(path)
+        try:
+            yield _read(path)
+        except ImportError:
+            faults[path] = "it is YAML, for which the Python package pyyaml is needed"
+        except (OSError, msgspec.DecodeError) as error:
+            faults[path] = str(error)
 
 
 def _read(path: Path) -> Specification:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_BYTES_MAX)
-        if path.suffix == ".json":
-            return msgspec.json.decode(data, type=Specification)
-        return msgspec.yaml.decode(data, type=Specification)
-    except ImportError:
-        words = "it is YAML, for which the Python package pyyaml is needed"
-        raise EngineError(f"CDI device injection failed: {path}: {words}") from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise EngineError(f"CDI device injection failed: {path}: {error}") from None
+    """Raises ImportError for YAML without the library for it, OSError, DecodeError."""
+    with path.open("rb") as file:
+        data = file.read(_BYTES_MAX)
+    if path.suffix == ".json":
+        return msgspec.json.decode(data, type=Specification)
+    return msgspec.yaml.decode(data, type=Specification)
 
 
 def _together(parts: Iterable[ContainerEdits]) -> Edits:

@@ -14,10 +14,18 @@ def requested(host_config: HostConfig, directories: Iterable[str]) -> Edits:
     parts: list[Edits] = []
     for request in host_config.device_requests or ():
         if request.driver == cdi.DRIVER:
-            names += request.device_i_ds or ()
+            names += _names(request)
         else:
             parts.append(_of_gpus(request))
     return together([cdi.edits(names, directories), *parts])
+
+
+def _names(request: DeviceRequest) -> tuple[str, ...]:
+    if request.count:
+        raise EngineError("unexpected count in CDI device request")
+    if request.options:
+        raise EngineError("unexpected options in CDI device request")
+    return request.device_i_ds or ()
 
 
 def _of_gpus(request: DeviceRequest) -> Edits:

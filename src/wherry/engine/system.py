@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wherry import __version__
+from wherry.engine import cdi
 from wherry.engine.abilities import abilities, cgroup_version
 from wherry.engine.engine import Engine
 from wherry.engine.settings import RegistrySettings
@@ -80,7 +81,15 @@ def version(engine: Engine) -> dict[str, Any]:
 
 def info(engine: Engine) -> dict[str, Any]:
     """The body of `GET /info`."""
-    return {**_identity(engine), **_counts(engine), **_storage(engine), **_host(), **_limits(), **_daemon(engine)}
+    return {
+        **_identity(engine),
+        **_counts(engine),
+        **_storage(engine),
+        **_host(),
+        **_limits(),
+        **_daemon(engine),
+        **_devices(engine),
+    }
 
 
 def architecture() -> str:
@@ -190,9 +199,21 @@ def _daemon(engine: Engine) -> dict[str, Any]:
         "RuncCommit": {"ID": __version__},
         "InitCommit": {"ID": ""},
         "SecurityOptions": _security_options(engine),
-        "CDISpecDirs": list(settings.cdi_spec_dirs),
         "GenericResources": None,
-        "Warnings": [f"WARNING: {text}" for name, text in _WARNINGS.items() if not _limits()[name]] or None,
+    }
+
+
+def _devices(engine: Engine) -> dict[str, Any]:
+    """Those that specifications name, and with what is wrong with these whatever else there is to warn of."""
+    directories = engine.settings.cdi_spec_dirs
+    known, faults = cdi.catalogue(directories)
+    limits = _limits()
+    missing = [f"WARNING: {text}" for name, text in _WARNINGS.items() if not limits[name]]
+    wrong = [f"CDI: Error associated with spec file {path}: {fault}" for path, fault in faults.items()]
+    return {
+        "CDISpecDirs": list(directories),
+        **({"DiscoveredDevices": [{"Source": cdi.DRIVER, "ID": name} for name in sorted(known)]} if known else {}),
+        "Warnings": [*missing, *wrong] or None,
     }
 
 

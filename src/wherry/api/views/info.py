@@ -12,6 +12,8 @@ def info_view(info: dict[str, Any], version: Version) -> dict[str, Any]:
         # Gone with 1.50; iptables of bridged frames was never a limit of the engine.
         wire.pop("BridgeNfIptables", None)
         wire.pop("BridgeNfIp6tables", None)
+    else:
+        wire.pop("DiscoveredDevices", None)
     if version < (1, 49):
         wire.pop("FirewallBackend", None)
         wire["RuncCommit"] = {**wire["RuncCommit"], "Expected": wire["RuncCommit"]["ID"]}
