@@ -23,6 +23,7 @@ HEADER = """\
 
 def test_hosts_names_the_container_last():
     assert hosts_file(addresses=["172.17.0.2"], hostname="box") == LOCAL + "172.17.0.2\tbox\n"
+    assert hosts_file(addresses=["172.17.0.2"], hostname="a.b.c") == LOCAL + "172.17.0.2\ta.b.c a\n"
 
 
 def test_hosts_has_the_full_name_before_the_short_one():

@@ -12,7 +12,7 @@ from wherry.drivers.driver import Birth, LogPlan, MountFd, Process, StartFailed
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
 from wherry.engine.inner_mounts import open_inner_mounts
-from wherry.engine.joining import Joined, join
+from wherry.engine.joining import Joined, join, namespace_owner
 from wherry.engine.links import announce_address, check_links
 from wherry.engine.log_plan import log_plan
 from wherry.engine.log_shipping import begin_shipping, open_sender
@@ -60,6 +60,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
         undo.callback(joined.close)
+        container = await _named_as_its_owner(engine, container)
         crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
         state = State(
@@ -94,6 +95,19 @@ async def _with_its_mounts(engine: Engine, container: Container) -> Container:
         container.id,
         lambda now: replace(now, mounts=now.mounts if now.next_mounts is None else now.next_mounts, next_mounts=None),
     )
+    return replace(changed, state=container.state)
+
+
+async def _named_as_its_owner(engine: Engine, container: Container) -> Container:
+    """In another container's network it has that one's host name (moby initializeNetworking)."""
+    owner = namespace_owner(engine, container, "network")
+    if owner is None:
+        return container
+    hostname, domainname = owner.config.hostname, owner.config.domainname
+    config = replace(container.config, hostname=hostname, domainname=domainname)
+    if config == container.config:
+        return container
+    changed = await engine.change(container.id, lambda now: replace(now, config=config))
     return replace(changed, state=container.state)
 
 

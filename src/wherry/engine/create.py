@@ -12,17 +12,16 @@ from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
 from wherry.engine.abilities import abilities
-from wherry.engine.containers import find
 from wherry.engine.daemon_defaults import defaults_of
 from wherry.engine.defaults.capabilities import lacking
 from wherry.engine.discard import discard
 from wherry.engine.engine import Engine
 from wherry.engine.healing import restarts_max
 from wherry.engine.images import find_image
+from wherry.engine.joining import owners_by_id
 from wherry.engine.links import resolve_links, warnings_of_links
 from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
-from wherry.engine.plan.namespaces import CONTAINER
 from wherry.engine.request.check import check, check_endpoints, check_storage_options
 from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
@@ -115,22 +114,12 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking)
     check_storage_options(host_config.storage_opt or {})
-    for mode in (host_config.pid_mode, host_config.ipc_mode):
-        _check_owner(engine, mode)
+    host_config = owners_by_id(engine, host_config)
     if not request.image:
         if command_line(request):
             raise Unsupported("containers without an image are not supported yet")
         raise InvalidParameter("no command specified")
     return replace(request, host_config=host_config), warnings
-
-
-def _check_owner(engine: Engine, mode: str) -> None:
-    if not mode.startswith(CONTAINER):
-        return
-    try:
-        find(engine, mode.removeprefix(CONTAINER))
-    except NotFound as error:
-        raise InvalidParameter(str(error)) from None
 
 
 def _record(engine: Engine, container_id: str, request: CreateRequest, image: Image) -> Container:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wherry.crashpoints import crash_point
 from wherry.engine.engine import Engine
-from wherry.engine.joining import Joined, namespace_owner
+from wherry.engine.joining import Joined, owner_of_files
 from wherry.engine.links import hosts_of
 from wherry.model.container import Container
 from wherry.networks.files import (
@@ -22,12 +22,12 @@ FILE_MODE = 0o644
 def write_files(engine: Engine, container: Container, joined: Joined) -> Path:
     """Write the three files and give their directory; with another container's network they are that container's.
 
-    Blocks. Raises InvalidParameter for --add-host that cannot be understood, Conflict when the other is not running.
+    Blocks. Raises InvalidParameter for --add-host that cannot be understood, NotFound when the other container is gone.
     """
-    owner = namespace_owner(engine, container, "network")
-    if owner is not None:
-        return engine.directory(owner.id)
-    directory = engine.directory(container.id)
+    owner = owner_of_files(engine, container)
+    directory = engine.directory(owner.id)
+    if owner.id != container.id:
+        return directory
     contents = {
         "hosts": _hosts(engine, container, joined),
         "hostname": hostname_file(container.config.hostname),

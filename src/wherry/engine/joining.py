@@ -1,13 +1,15 @@
-"""A starting container's network: a sandbox of its own, the host's, another container's."""
+"""A starting container's network: a sandbox of its own, the host's, another container's; whose namespaces it joins."""
 
 import os
 from dataclasses import dataclass
 
-from wherry.engine.containers import running
+from msgspec.structs import replace
+
+from wherry.engine.containers import find, running
 from wherry.engine.engine import Engine
-from wherry.engine.plan.namespaces import joined_containers
+from wherry.engine.plan.namespaces import CONTAINER, joined_containers
 from wherry.engine.request.ports import port_requests
-from wherry.model.config import EndpointRequest
+from wherry.model.config import EndpointRequest, HostConfig
 from wherry.model.container import Container
 from wherry.model.errors import Conflict, InvalidParameter, NotFound
 from wherry.model.ids import new_id
@@ -43,7 +45,7 @@ class Joined:
 async def join(engine: Engine, container: Container) -> Joined:
     """Join what the network mode says. Raises NotFound, Conflict, InvalidParameter."""
     mode = container.host_config.network_mode
-    if mode.startswith("container:"):
+    if mode.startswith(CONTAINER):
         _check_namespace_owner(engine, container)
         return Joined(attachment=Attachment(sandbox_id=""))
     if mode == "host":
@@ -70,6 +72,41 @@ def endpoint_requests(container: Container) -> dict[str, EndpointRequest]:
         return {}
     said = container.networking.endpoints_config or {}
     return {mode: said.get(mode) or said.get("default") or EndpointRequest()}
+
+
+def owners_by_id(engine: Engine, host_config: HostConfig) -> HostConfig:
+    """With ids for the names of containers whose namespaces are to be joined: an id outlives `rename`.
+
+    Raises InvalidParameter for one that is not there; only when it starts does a container need its network.
+    """
+    return replace(
+        host_config,
+        pid_mode=_by_id(engine, host_config.pid_mode),
+        ipc_mode=_by_id(engine, host_config.ipc_mode),
+        network_mode=_by_id(engine, host_config.network_mode, may_come_later=True),
+    )
+
+
+def _by_id(engine: Engine, mode: str, *, may_come_later: bool = False) -> str:
+    if not mode.startswith(CONTAINER):
+        return mode
+    try:
+        return CONTAINER + find(engine, mode.removeprefix(CONTAINER)).id
+    except NotFound as error:
+        if may_come_later:
+            return mode
+        raise InvalidParameter(str(error)) from None
+
+
+def owner_of_files(engine: Engine, container: Container) -> Container:
+    """Whose hosts, hostname and resolv.conf a container has: the network may be another's. Raises NotFound."""
+    seen = {container.id}
+    while (name := joined_containers(container.host_config).get("network")) is not None:
+        container = find(engine, name)
+        if container.id in seen:
+            raise NotFound(f"No such container: {name}")
+        seen.add(container.id)
+    return container
 
 
 def namespace_paths(engine: Engine, container: Container) -> dict[str, str]:
@@ -100,10 +137,12 @@ def _namespace_owner(engine: Engine, container: Container, kind: str) -> Contain
         owner = running(engine, name)
     except NotFound:
         raise NotFound(f"No such container: {name}") from None
-    except Conflict:
+    except Conflict as error:
         if kind == "network":
-            raise Conflict(f"cannot join network namespace of a non running container: {name}") from None
-        raise
+            owner = find(engine, name)
+            words = f"container {owner.name} is {owner.state.status}"
+            raise Conflict(f"cannot join network namespace of a non running container: {words}") from None
+        raise Conflict(f"failed to join {kind.upper()} namespace: {error}") from None
     if owner.id == container.id:
         raise Conflict(f"cannot join own {kind} namespace")
     return owner

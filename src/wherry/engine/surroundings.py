@@ -92,7 +92,7 @@ def _shm_source(engine: Engine, container: Container) -> str:
         return HOST_SHM
     if owner.host_config.ipc_mode != "shareable":
         raise Conflict(
-            f"cannot join IPC namespace of container {owner.id}: "
+            f"failed to join IPC namespace: container {owner.id}: "
             "non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
         )
     return f"/proc/{owner.state.pid}/root{HOST_SHM}"
@@ -100,7 +100,8 @@ def _shm_source(engine: Engine, container: Container) -> str:
 
 def _init_path(engine: Engine, host_config: HostConfig) -> str:
     wanted = engine.settings.init if host_config.init is None else host_config.init
-    if not wanted:
+    # Where process 1 is somebody else's, an init would adopt nothing (moby oci_linux.go).
+    if not wanted or host_config.pid_mode:
         return ""
     candidates = (engine.settings.init_path,) if engine.settings.init_path else INIT_PROGRAMS
     for name in candidates:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wherry.drivers.driver import Process
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine, Live, Visit
-from wherry.engine.joining import namespace_owner
+from wherry.engine.joining import owner_of_files
 from wherry.engine.mounting import provide_sources
 from wherry.engine.plan.mounts import ETC_FILES
 from wherry.engine.volume_mounts import hold_volumes, release_volumes
@@ -163,10 +163,10 @@ def _points(engine: Engine, container: Container) -> Iterator[MountPoint]:
     points = [point for point in container.mounts if point.kind in _FROM_THE_HOST]
     yield from points
     taken = {point.destination for point in container.mounts}
-    owner = None
-    with suppress(Conflict, NotFound):
-        owner = namespace_owner(engine, container, "network")
-    files = engine.directory((owner or container).id)
+    owner = container
+    with suppress(NotFound):
+        owner = owner_of_files(engine, container)
+    files = engine.directory(owner.id)
     for name in ETC_FILES:
         if f"/etc/{name}" not in taken and (files / name).exists():
             yield MountPoint(kind="bind", source=str(files / name), destination=f"/etc/{name}", recursive=False)

@@ -44,7 +44,8 @@ def hosts_file(
 
     `linked` are addresses with names. `ipv6`: whether its loopback has ::1. Raises InvalidParameter as `extra_host`.
     """
-    own = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    whole = f"{hostname}.{domainname}" if domainname else hostname
+    own = f"{whole} {whole.partition('.')[0]}" if "." in whole else whole
     lines = [extra_host_line(text, host_gateway) for text in extra_hosts]
     lines += [f"{address}\t{names}\n" for address, names in linked]
     lines += [f"{address}\t{own}\n" for address in addresses if address and hostname]

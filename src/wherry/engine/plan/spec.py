@@ -8,6 +8,7 @@ from wherry.engine.defaults.sysctls import default_sysctls
 from wherry.engine.plan.mounts import INIT_IN_CONTAINER
 from wherry.engine.plan.namespaces import namespaces
 from wherry.engine.plan.process import Privileges, process
+from wherry.model.config import HostConfig
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
 from wherry.oci.runtime import (
@@ -98,19 +99,21 @@ def sysctls(container: Container) -> dict[str, str]:
     host_config = container.host_config
     own_network = host_config.network_mode != "host" and not host_config.network_mode.startswith("container:")
     for name in host_config.sysctls or {}:
-        _check_sysctl(name, own_network=own_network, own_ipc=host_config.ipc_mode != "host")
+        _check_sysctl(name, host_config)
+    if container.config.domainname:
+        _check_sysctl("kernel.domainname", host_config)
     return {**default_sysctls(own_network=own_network, own_users=False), **(host_config.sysctls or {})}
 
 
-def _check_sysctl(name: str, *, own_network: bool, own_ipc: bool) -> None:
-    """Only what a namespace of the container's own holds may be set (runc configs/validate)."""
+def _check_sysctl(name: str, host_config: HostConfig) -> None:
+    """Only what a namespace holds that is not the host's may be set (runc configs/validate)."""
     if name.startswith("net."):
-        if not own_network:
+        if host_config.network_mode == "host":
             raise InvalidParameter(f'sysctl "{name}" not allowed in host network namespace')
     elif name in IPC_SYSCTLS or name.startswith("fs.mqueue."):
-        if not own_ipc:
+        if host_config.ipc_mode == "host":
             raise InvalidParameter(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
-    elif name not in {"kernel.domainname", "kernel.hostname"}:
+    elif name not in {"kernel.domainname", "kernel.hostname"} or host_config.uts_mode == "host":
         raise InvalidParameter(f'sysctl "{name}" is not in a separate kernel namespace')
 
 

@@ -1,5 +1,6 @@
 """Defaults filled in, so that inspect shows what is really in force (moby `adaptContainerSettings`)."""
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,13 +29,10 @@ class Defaults:
 
 
 def normal_config(config: Config, host_config: HostConfig, container_id: str, *, host_name: str) -> Config:
-    """The host name decided: the host's own with its network or UTS namespace, otherwise the short id."""
-    if config.hostname:
-        return config
-    shares_name = host_config.network_mode == "host" or host_config.uts_mode == "host"
-    if host_config.network_mode.startswith("container:"):
-        return config
-    return replace(config, hostname=host_name if shares_name else short_id(container_id))
+    """The host name decided: the host's own with its network, otherwise the short id; the working directory's path."""
+    hostname = host_name if host_config.network_mode == "host" else short_id(container_id)
+    working_dir = posixpath.normpath(config.working_dir) if config.working_dir else ""
+    return replace(config, hostname=config.hostname or hostname, working_dir=working_dir)
 
 
 def normal_host_config(host_config: HostConfig, defaults: Defaults) -> HostConfig:
