@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -112,7 +113,7 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     check_log_config(engine, host_config.log_config)
     check(request, host_config)
     host_config, warnings = adapt(host_config, abilities())
-    check_endpoints(host_config, networking)
+    check_endpoints(host_config, networking, lambda name: _subnets_of(engine, name))
     check_storage_options(host_config.storage_opt or {})
     host_config = owners_by_id(engine, host_config)
     if not request.image:
@@ -120,6 +121,10 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
             raise Unsupported("containers without an image are not supported yet")
         raise InvalidParameter("no command specified")
     return replace(request, host_config=host_config), warnings
+
+
+def _subnets_of(engine: Engine, network: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(pool.subnet) for pool in engine.networks.find(network).pools]
 
 
 def _record(engine: Engine, container_id: str, request: CreateRequest, image: Image) -> Container:

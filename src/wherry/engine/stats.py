@@ -9,10 +9,12 @@ from contextlib import aclosing
 from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
+from wherry.engine.joining import endpoint_requests
 from wherry.engine.usage import Pair, Reader, Sample
 from wherry.model.clock import NANOSECONDS, now_ns
 from wherry.model.container import Container
 from wherry.model.errors import InvalidParameter
+from wherry.networks.wishes import interface_name
 
 # dockerd waits for two rounds of its own, one to two seconds; the processors' times are counted in steps of 10 ms.
 WINDOW_SECONDS = 0.5
@@ -94,6 +96,12 @@ async def _take(engine: Engine, container: Container) -> Sample:
         id=container.id,
         name=container.name,
         usage=usage,
-        links=() if host else tuple(link for link in usage.links if _INTERFACE.fullmatch(link.name)),
+        links=() if host else tuple(link for link in usage.links if _is_of_a_network(container, link.name)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
     )
+
+
+def _is_of_a_network(container: Container, name: str) -> bool:
+    """Tunnels that the kernel makes in every namespace are not counted."""
+    named = (interface_name(wish, 0) for wish in endpoint_requests(container).values())
+    return bool(_INTERFACE.fullmatch(name)) or name in named

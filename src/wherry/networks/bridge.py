@@ -56,7 +56,9 @@ class Bridge:
             masquerade=flag(self.network, OPTION_MASQUERADE),
         )
 
-    def interface(self, *, name: str, given: IPv4Address, mac: str, is_default_route: bool) -> Interface:
+    def interface(
+        self, *, name: str, given: IPv4Address, mac: str, is_default_route: bool, link_local: tuple[str, ...] = ()
+    ) -> Interface:
         """A veth pair for an endpoint with this address; `mac` empty to derive it from the address."""
         host_name = f"veth{secrets.token_hex(4)[:7]}"
         self.links[host_name] = given
@@ -70,6 +72,7 @@ class Bridge:
             gateway=self.gateway if is_default_route else "",
             mtu=int(self.network.options[OPTION_MTU]),
             isolated=not flag(self.network, OPTION_ICC),
+            link_local=link_local,
         )
 
     def adopt(self, endpoint: Endpoint) -> None:

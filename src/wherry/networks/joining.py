@@ -3,8 +3,9 @@
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from wherry.crashpoints import crash_point
@@ -20,6 +21,7 @@ from wherry.networks.plan import BASE_SYSCTLS, Interface, Make
 from wherry.networks.ports import is_v6
 from wherry.networks.publish import Held
 from wherry.networks.spares import Spare, Spares
+from wherry.networks.wishes import interface_name, interface_sysctls, link_local_addresses
 
 MAC_BYTES = 6
 
@@ -40,16 +42,35 @@ async def enter(
     bridges = [(place, _bridge(ground, place)) for place in places if place.network.driver == "bridge"]
     for place, bridge in bridges:
         _check(place, bridge)
+    request = _with_sysctls_of_interfaces(request, [place for place, _ in bridges])
     if len(bridges) <= 1 and all(_may_be_spare(*found) for found in bridges):
         spare = await _from_spares(ground, ground.spares if bridges else ground.bare_spares, request, undo)
         if spare is not None:
             return spare.netns_fd, _endpoints(places, [*spare.interfaces])
     interfaces = [await _interface(ground, number, *found, undo) for number, found in enumerate(bridges)]
     sysctls = (*BASE_SYSCTLS, *request.sysctls)
-    netns = await ground.maker.make(Make(interfaces=tuple(interfaces), sysctls=sysctls))
+    with _told():
+        netns = await ground.maker.make(Make(interfaces=tuple(interfaces), sysctls=sysctls))
     undo.callback(os.close, netns)
     crash_point("network.namespace-made")
     return netns, _endpoints(places, interfaces)
+
+
+def _with_sysctls_of_interfaces(request: JoinRequest, places: list[Place]) -> JoinRequest:
+    """Raises InvalidParameter."""
+    names = [(place.wish, interface_name(place.wish, number)) for number, place in enumerate(places)]
+    more = [pair for wish, name in names for pair in interface_sysctls(wish, name)]
+    return replace(request, sysctls=(*request.sysctls, *more)) if more else request
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what it was for that the kernel refused."""
+    try:
+        yield
+    except EngineError as error:
+        words = f"failed to set up container networking: failed to add interface to sandbox: {error}"
+        raise EngineError(words) from None
 
 
 def _bridge(ground: Ground, place: Place) -> Bridge:
@@ -92,7 +113,8 @@ def _is_hex(text: str) -> bool:
 
 
 def _may_be_spare(place: Place, bridge: Bridge) -> bool:
-    return bridge.is_default and not place.mac_address
+    has_a_wish = place.mac_address or link_local_addresses(place.wish) or interface_name(place.wish, 0) != "eth0"
+    return bridge.is_default and not has_a_wish
 
 
 async def _from_spares(
@@ -108,7 +130,8 @@ async def _from_spares(
     # Its own came with it when it was made.
     further = tuple(pair for pair in request.sysctls if pair not in BASE_SYSCTLS)
     if further:
-        await ground.maker.tune(spare.netns_fd, further)
+        with _told():
+            await ground.maker.tune(spare.netns_fd, further)
     return spare
 
 
@@ -119,10 +142,11 @@ def _default(ground: Ground) -> Bridge:
 async def _interface(ground: Ground, number: int, place: Place, bridge: Bridge, undo: AsyncExitStack) -> Interface:
     given = await _address(ground, place, bridge)
     interface = bridge.interface(
-        name=f"eth{number}",
+        name=interface_name(place.wish, number),
         given=given,
         mac=place.mac_address.replace("-", ":").lower(),
         is_default_route=number == 0 and not place.network.internal,
+        link_local=link_local_addresses(place.wish),
     )
     _give_back_later(ground, bridge, interface, undo)
     return interface

@@ -15,6 +15,7 @@ from wherry.networks.plan import LINK_GROUP, Answer, Interface, Make, Order, Tun
 
 ORDER_BYTES_MAX = 1 << 16
 _LOOPBACK = 1
+_LINK_LOCAL = 16
 
 
 def main(control_fd: int) -> None:
@@ -87,6 +88,7 @@ class Worker:
         index = _index(route, interface.name)
         requests = [
             address.new_address(index, socket.inet_aton(interface.address), interface.prefix),
+            *(address.new_address(index, socket.inet_aton(further), _LINK_LOCAL) for further in interface.link_local),
             link.set_up(index),
         ]
         if interface.gateway:

@@ -15,7 +15,8 @@ BASE_SYSCTLS = (
 class Interface(Struct, frozen=True, kw_only=True):
     """One veth pair: `host_name` a port of the bridge with index `bridge`, `name` inside with its address.
 
-    `gateway` empty: no default route over it. `isolated` keeps it from the bridge's other isolated ports.
+    `gateway` empty: no default route over it. `isolated` keeps it from the bridge's other isolated ports. `link_local`
+    are further addresses.
     """
 
     host_name: str
@@ -27,6 +28,7 @@ class Interface(Struct, frozen=True, kw_only=True):
     gateway: str
     mtu: int
     isolated: bool = False
+    link_local: tuple[str, ...] = ()
 
 
 class Make(Struct, frozen=True, kw_only=True, tag="make"):

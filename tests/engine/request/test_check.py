@@ -51,7 +51,7 @@ def test_nonsense_is_refused(config, host_config, words):
 def test_an_address_of_ones_own_needs_a_network_of_ones_own():
     wish = NetworkingConfig(endpoints_config={"none": EndpointRequest(ipam_config=EndpointIpam(ipv4_address="bad"))})
     with pytest.raises(InvalidParameter) as caught:
-        check_endpoints(HostConfig(network_mode="none"), wish)
+        check_endpoints(HostConfig(network_mode="none"), wish, lambda _: [])
     assert str(caught.value) == (
         "invalid config for network none: invalid endpoint settings:\n"
         "* user specified IP address is supported on user defined networks only\n"

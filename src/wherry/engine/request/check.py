@@ -1,6 +1,7 @@
 """Whether a request makes sense at all, with dockerd's words (moby `daemon/container.go`, `daemon_unix.go`)."""
 
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from wherry.engine.request.ports import parse_port, port_requests
 from wherry.engine.request.signals import parse_signal
@@ -14,10 +15,12 @@ from wherry.model.config import (
     RestartPolicy,
 )
 from wherry.model.errors import EngineError, InvalidParameter
+from wherry.networks.wishes import interface_sysctls
 
 HEALTH_NANOSECONDS_MIN = 1_000_000
 OOM_SCORES = range(-1000, 1001)
-PREDEFINED_NETWORKS = ("", "default", "bridge", "host", "none")
+PREDEFINED = ("bridge", "host", "none")
+Subnets = Callable[[str], Iterable[IPv4Network | IPv6Network]]
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
 
 
@@ -109,28 +112,50 @@ def restarts_never(policy: RestartPolicy) -> bool:
     return policy.name in {"", "no"}
 
 
-def check_endpoints(host_config: HostConfig, networking: NetworkingConfig) -> None:
+def check_endpoints(host_config: HostConfig, networking: NetworkingConfig, subnets_of: Subnets) -> None:
     """Raise InvalidParameter for what only networks that users make can give (moby validateEndpointSettings)."""
     for name, wish in (networking.endpoints_config or {}).items():
         mode = host_config.network_mode if name in {"", "default"} else name
-        problems = _problems_of(wish) if mode in PREDEFINED_NETWORKS else _bad_addresses(wish.ipam_config)
+        mode = "bridge" if mode in {"", "default"} else mode
+        problems = _problems_of(wish, mode, subnets_of) if mode in PREDEFINED else _bad_addresses(wish.ipam_config)
+        problems += _bad_sysctls(wish)
         if problems:
             mark = "* " if len(problems) > 1 else ""
             listed = "".join(f"\n{mark}{problem}" for problem in problems)
             raise InvalidParameter(f"invalid config for network {mode}: invalid endpoint settings:{listed}")
 
 
-def _problems_of(wish: EndpointRequest) -> list[str]:
+def _problems_of(wish: EndpointRequest, network: str, subnets_of: Subnets) -> list[str]:
     wanted = wish.ipam_config or EndpointIpam()
     has_address = bool(wanted.ipv4_address or wanted.ipv6_address)
     problems = ["user specified IP address is supported on user defined networks only"] if has_address else []
     if wish.aliases:
         problems.append("network-scoped alias is supported only for containers in user defined networks")
     problems += _bad_addresses(wanted)
-    if has_address:
-        where = "only when connecting to networks with user configured subnets"
-        problems.append(f"user specified IP address is supported {where}")
+    for family, text in ((4, wanted.ipv4_address), (6, wanted.ipv6_address)):
+        if text:
+            subnets = [subnet for subnet in subnets_of(network) if subnet.version == family]
+            problems += _outside(text, subnets)
     return problems
+
+
+def _outside(text: str, subnets: list[IPv4Network | IPv6Network]) -> list[str]:
+    if not subnets:
+        where = "only when connecting to networks with user configured subnets"
+        return [f"user specified IP address is supported {where}"]
+    try:
+        is_inside = any(ip_address(text) in subnet for subnet in subnets)
+    except ValueError:
+        is_inside = False
+    return [] if is_inside else [f"no configured subnet or ip-range contain the IP address {text}"]
+
+
+def _bad_sysctls(wish: EndpointRequest) -> list[str]:
+    try:
+        interface_sysctls(wish, "")
+    except InvalidParameter as error:
+        return [str(error)]
+    return []
 
 
 def _bad_addresses(wanted: EndpointIpam | None) -> list[str]:
