@@ -5,17 +5,26 @@ from pathlib import Path
 
 from wherry.engine.plan.mounts import mounts
 from wherry.engine.plan.spec import Surroundings
+from wherry.linux.mountinfo import mount_above, read_mountinfo
 from wherry.model.container import Container
-from wherry.model.errors import InvalidParameter
+from wherry.model.errors import EngineError, InvalidParameter
 from wherry.model.volume import MountPoint
 from wherry.oci.runtime import Mount
 
 DIRECTORY_MODE = 0o755
+_SHARED = ("shared:",)
+_SHARED_OR_SLAVE = ("shared:", "master:")
+# moby oci_linux.go, ensureShared and ensureSharedOrSlave.
+_NEEDED = {"shared": _SHARED, "rshared": _SHARED, "slave": _SHARED_OR_SLAVE, "rslave": _SHARED_OR_SLAVE}
 
 
 def mounts_of(container: Container, *, files: Path, around: Surroundings) -> tuple[Mount, ...]:
-    """The spec's mounts; sources that `-v` names and nobody made are made. Blocks. Raises InvalidParameter."""
+    """The spec's mounts; sources that `-v` names and nobody made are made.
+
+    Blocks. Raises InvalidParameter; EngineError for a bind that cannot be propagated as asked.
+    """
     provide_sources(container.mounts)
+    _check_propagation(container.mounts)
     return mounts(
         container.host_config,
         container.mounts,
@@ -41,6 +50,18 @@ def provide_sources(points: tuple[MountPoint, ...]) -> None:
     for point in points:
         if point.kind == "bind":
             _provide(point.source)
+
+
+def _check_propagation(points: tuple[MountPoint, ...]) -> None:
+    """What a container mounts reaches the host by a shared mount only, and what the host mounts by a slave, too."""
+    for point in points:
+        needed = _NEEDED.get(point.propagation)
+        if point.kind != "bind" or needed is None:
+            continue
+        found = mount_above(os.path.realpath(point.source), read_mountinfo())
+        if not any(field.startswith(needed) for field in found.propagation):
+            wanted = "shared" if needed == _SHARED else "shared or slave"
+            raise EngineError(f"path {point.source} is mounted on {found.place} but it is not a {wanted} mount")
 
 
 def _provide(source: str) -> None:

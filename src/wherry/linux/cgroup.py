@@ -4,6 +4,8 @@ import os
 import select
 from typing import NamedTuple
 
+from wherry.linux.mountinfo import read_mountinfo, unescape
+
 _PROC_FILE_BYTES = 1 << 16
 
 
@@ -17,9 +19,7 @@ class Hierarchy(NamedTuple):
 
 def hierarchies() -> tuple[Hierarchy, ...]:
     """The trees mounted in this mount namespace, each once, in the order of mounting. Raises OSError."""
-    fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
-    with open(fd, encoding="utf-8", errors="surrogateescape") as mountinfo:
-        return parse_mountinfo(mountinfo.read())
+    return parse_mountinfo(read_mountinfo())
 
 
 def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:
@@ -29,7 +29,7 @@ def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:
         place, separator, source = line.partition(" - ")
         if not separator or not source.startswith("cgroup"):
             continue
-        directory = _unescape(place.split(" ")[4])
+        directory = unescape(place.split(" ")[4])
         kind, _, options = source.split(" ", 2)
         if kind == "cgroup2":
             found.setdefault((), Hierarchy(2, directory, ()))
@@ -103,11 +103,3 @@ def _is_controller(option: str) -> bool:
     return option not in ("rw", "ro", "xattr", "noprefix", "clone_children") and not option.startswith(
         ("release_agent=", "cpuset_v2_mode", "favordynmods")
     )
-
-
-def _unescape(path: str) -> str:
-    if "\\" not in path:
-        return path
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        path = path.replace(code, character)
-    return path
