@@ -162,6 +162,8 @@ POST /images/create?fromSrc=-&repo=a&tag=a%20b => 400 invalid tag format
 POST /images/create?fromSrc=-&repo=x&changes=BAD+x => 400 BAD is not a valid change command
 POST /images/create?fromSrc=-&repo=x&changes=RUN+x => 400 RUN is not a valid change command
 POST /images/create?fromSrc=-&repo=x&changes=EXPOSE => 400 EXPOSE requires at least one argument
+POST /commit?container=exited&changes=# => 400 file with no instructions
+POST /commit?container=exited&changes=RUN+x => 400 RUN is not a valid change command
 GET /images/busybox/json?platform=x => 400 failed to parse platform: invalid character 'x' looking for beginning of value
 GET /images/busybox/json?platform={"os":"linux","architecture":"arm64"} => 404 image with reference busybox was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)
 GET /images/busybox/get?platform={"os":"linux","architecture":"arm64"} => 400/500 no suitable export target found for platform linux/arm64
@@ -283,6 +285,8 @@ HOST / {"Tmpfs": {"rel": ""}} => 400 invalid mount path: 'rel' mount path must b
 HOST / {"Tmpfs": {"/": ""}} => 400 invalid specification: destination can't be '/'
 HOST / {"VolumesFrom": ["nosuch"]} => 400 No such container: nosuch
 HOST / {"VolumesFrom": ["running:bad"]} => 400 invalid mode: bad
+HOST / {"VolumesFrom": ["running:rslave"]} => 400 invalid mode: rslave
+HOST / {"VolumesFrom": ["running:nocopy"]} => 400 invalid mode: nocopy
 HOST / {"VolumesFrom": [""]} => 400 volumes-from specification cannot be an empty string
 HOST / {"NetworkMode": "container:"} => 400 invalid network mode: invalid container format container:<name|id>
 HOST / {"PidMode": "bad"} => 400 invalid PID mode: bad

@@ -1,4 +1,4 @@
-"""Containers that share namespaces with another one: whose name, files and processes they have, and when they cannot."""
+"""Containers that share namespaces with another one: whose name and files they have, and when they cannot."""
 
 import pytest
 

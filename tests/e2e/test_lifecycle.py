@@ -1,6 +1,7 @@
 """The life of a container: every verb and the events it tells."""
 
 import json
+import socket
 import subprocess
 import time
 
@@ -15,6 +16,12 @@ def status(daemon, name):
 def sleeper(daemon):
     daemon.docker("run", "-d", "--name", "sleeper", "busybox", "sleep", "1000")
     return "sleeper"
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
 
 
 def test_create_start_stop_start(daemon):
@@ -127,6 +134,38 @@ def test_ps_filters_and_formats(daemon, sleeper):
     assert daemon.out("ps", "-a", "-n", "1", "--format", "{{.Names}}") == "made"
     done = daemon.docker("ps", "-f", "nonsense=x", check=False)
     assert "invalid filter 'nonsense'" in done.stderr
+
+
+def test_ps_finds_ports_of_what_runs_by_the_hosts_number_and_by_the_containers(daemon, free_port):
+    daemon.docker("run", "-d", "--name", "box", "-p", f"{free_port}:80", "--expose", "90", "busybox", "sleep", "1000")
+    daemon.docker("create", "--name", "idle", "-p", f"{free_port}:80", "busybox")
+
+    def found(*filters):
+        flags = [word for text in filters for word in ("--filter", text)]
+        return daemon.out("ps", "-a", "--format", "{{.Names}}", *flags)
+
+    assert found(f"publish={free_port}") == "box"
+    assert found(f"publish={free_port - 1}-{free_port + 1}/tcp") == "box"
+    assert found(f"publish={free_port}/udp") == ""
+    assert found("publish=80") == ""
+    assert found("expose=80") == found("expose=89-90") == "box"
+    assert found("publish=1", "expose=90") == "box"
+
+
+def test_an_exec_shows_the_containers_user(daemon):
+    daemon.docker("run", "-d", "--name", "box", "-u", "1000", "busybox", "sleep", "1000")
+    api = daemon.client().api
+    shown = api.exec_inspect(api.exec_create("box", ["true"])["Id"])
+    assert shown["ProcessConfig"]["user"] == "1000"
+
+
+def test_a_directory_is_no_program_and_a_directory_without_devices_no_device(daemon):
+    done = daemon.docker("run", "--rm", "busybox", "/bin", check=False)
+    assert done.returncode == 126
+    assert 'exec: "/bin": is a directory: permission denied' in done.stderr
+    done = daemon.docker("run", "--rm", "--device", "/etc", "busybox", "true", check=False)
+    words = 'error gathering device information while adding custom device "/etc": not a device node'
+    assert words in done.stderr
 
 
 def test_docker_py_drives_it(daemon):

@@ -1,6 +1,8 @@
 """Bind mounts, volumes and tmpfs."""
 
+import json
 import os
+import subprocess
 
 import pytest
 
@@ -95,3 +97,45 @@ def test_a_volume_with_a_bad_name_is_refused(daemon, name):
     done = daemon.docker("volume", "create", name, check=False)
     assert done.returncode == 1
     assert not os.path.exists(daemon.root / "data/x")
+
+
+def test_a_volume_is_made_as_its_mount_says(daemon):
+    options = "volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=1m,volume-label=a=b"
+    shown = daemon.out("run", "--mount", f"source=made,target=/x,{options}", "busybox", "grep", " /x ", "/proc/mounts")
+    assert shown.split()[2:4] == ["tmpfs", "rw,relatime,size=1024k"]
+    (volume,) = json.loads(daemon.out("volume", "inspect", "made"))
+    assert volume["Labels"] == {"a": "b"}
+    assert volume["Options"] == {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+
+
+def test_mounts_from_another_container_show_no_mode(daemon):
+    daemon.docker("create", "--name", "owner", "-v", "data:/data:ro", "busybox")
+    daemon.docker("create", "--name", "box", "--volumes-from", "owner:ro,z", "busybox")
+    (mount,) = json.loads(daemon.out("inspect", "--format", "{{json .Mounts}}", "box"))
+    assert (mount["Name"], mount["Mode"], mount["RW"]) == ("data", "", False)
+
+
+@pytest.mark.parametrize("wanted", ["shared", "rslave"])
+def test_a_bind_is_propagated_from_a_shared_mount_only(daemon, tmp_path, wanted):
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    words = ["run", "--rm", "-v", f"{source}:/x:{wanted}", "busybox", "grep", " /x ", "/proc/self/mountinfo"]
+    mount("-t", "tmpfs", "tmpfs", source)
+    try:
+        mount("--make-private", source)
+        done = daemon.docker(*words, check=False)
+        kind = "shared or slave" if wanted == "rslave" else "shared"
+        assert f"path {source} is mounted on {source} but it is not a {kind} mount" in done.stderr
+        mount("--make-shared", source)
+        assert ("master:" if wanted == "rslave" else "shared:") in daemon.out(*words)
+    finally:
+        subprocess.run(["umount", source], check=True)
+
+
+def mount(*words):
+    subprocess.run(["mount", *words], check=True)
+
+
+def test_a_mount_of_an_image_is_warned_of(daemon):
+    done = daemon.docker("create", "--mount", "type=image,source=busybox,target=/x", "busybox")
+    assert done.stderr == "WARNING: Image mount is an experimental feature\n"

@@ -61,11 +61,13 @@ def _named(path: str, inside: str, access: str) -> list[Node]:
         words = (error.strerror or "").lower()
         raise EngineError(f'error gathering device information while adding custom device "{path}": {words}') from None
     if stat.S_ISDIR(status.st_mode):
-        return list(_below(os.path.realpath(path), inside, access))
-    node = _node(status, inside, access)
-    if node is None:
+        found = list(_below(os.path.realpath(path), inside, access))
+    else:
+        node = _node(status, inside, access)
+        found = [] if node is None else [node]
+    if not found:
         raise EngineError(f'error gathering device information while adding custom device "{path}": not a device node')
-    return [node]
+    return found
 
 
 def _below(path: str, inside: str, access: str) -> Iterator[Node]:

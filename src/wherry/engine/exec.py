@@ -30,7 +30,8 @@ async def create_exec(engine: Engine, name: str, request: ExecRequest) -> str:
         await user_of(container, request)
     exec_id = new_id()
     crash_point("exec.checked")
-    engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=request))
+    shown = replace(request, user=request.user or container.config.user)
+    engine.execs[exec_id] = LiveExec(record=Exec(id=exec_id, container_id=container.id, request=shown))
     tell_exec(engine, container, "exec_create", request.cmd, exec_id)
     return exec_id
 

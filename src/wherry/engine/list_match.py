@@ -23,6 +23,7 @@ _HEALTH = tuple(HealthStatus)
 _NO_HEALTH = HealthStatus.NONE
 
 _Test = Callable[[Container], bool]
+_Ports = tuple[range, str]
 
 
 def matcher(engine: Engine, wanted: Filters) -> Callable[[Container], bool]:
@@ -37,6 +38,7 @@ def _tests(engine: Engine, wanted: Filters) -> tuple[tuple[tuple[str, ...], _Tes
     ancestors = _ancestors(engine, wanted)
     before = _creation(engine, wanted, "before")
     since = _creation(engine, wanted, "since")
+    published, exposed = _ports(wanted, "publish"), _ports(wanted, "expose")
     exits = {_exit_code(text) for text in wanted.values("exited")}
     return (
         (("id",), lambda one: wanted.starts("id", one.id)),
@@ -49,7 +51,7 @@ def _tests(engine: Engine, wanted: Filters) -> tuple[tuple[tuple[str, ...], _Tes
         (("since",), lambda one: since is None or one.created_ns > since),
         (("volume",), lambda one: wanted.has_any("volume", _volume_names(one))),
         (("network",), lambda one: wanted.has_any("network", _network_names(one))),
-        (("publish", "expose"), lambda one: _ports_match(wanted, one)),
+        (("publish", "expose"), lambda one: _has_port(one, published, exposed)),
         (("is-task",), lambda _: wanted.truth("is-task") is not True),
         (("health",), lambda one: wanted.has("health", one.state.health.status if one.state.health else _NO_HEALTH)),
     )
@@ -121,26 +123,28 @@ def _network_names(container: Container) -> list[str]:
     return [*joined, container.host_config.network_mode]
 
 
-def _ports_match(wanted: Filters, container: Container) -> bool:
-    published = (
-        {(port.container_port, port.protocol) for port in container.attachment.ports}
-        if (container.attachment)
-        else set[tuple[int, str]]()
+def _has_port(container: Container, published: list[_Ports], exposed: list[_Ports]) -> bool:
+    """Whether a port that it has now is published as wanted, by the host's number, or exposed as wanted."""
+    attachment = container.attachment
+    if attachment is None or not any(endpoint.ip_address for endpoint in attachment.endpoints):
+        return False
+    outside = {(port.host_port, port.protocol) for port in attachment.ports}
+    inside = {(port.container_port, port.protocol) for port in attachment.ports}
+    inside |= {parse_port(port) for port in container.config.exposed_ports or {}}
+    return any(kind == said and number in span for number, kind in outside for span, said in published) or any(
+        kind == said and number in span for number, kind in inside for span, said in exposed
     )
-    exposed = {parse_port(port) for port in container.config.exposed_ports or {}}
-    return _port_said(wanted, "publish", published) and _port_said(wanted, "expose", exposed | published)
 
 
-def _port_said(wanted: Filters, name: str, ports: set[tuple[int, str]]) -> bool:
-    return name not in wanted or any(_in_range(name, text, ports) for text in wanted.values(name))
-
-
-def _in_range(name: str, text: str, ports: set[tuple[int, str]]) -> bool:
-    span, _, protocol = text.partition("/")
-    first, dash, last = span.partition("-")
-    low = _port(name, text, first)
-    high = _port(name, text, last) if dash else low
-    return any(low <= number <= high and kind == (protocol or "tcp") for number, kind in ports)
+def _ports(wanted: Filters, name: str) -> list[_Ports]:
+    """`80`, `80/udp`, `80-90/tcp` as numbers and protocol. Raises InvalidParameter."""
+    found = []
+    for text in wanted.values(name):
+        span, _, protocol = text.partition("/")
+        first, dash, last = span.partition("-")
+        low = _port(name, text, first)
+        found.append((range(low, (_port(name, text, last) if dash else low) + 1), protocol or "tcp"))
+    return found
 
 
 def _port(name: str, whole: str, text: str) -> int:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from wherry.crashpoints import crash_point
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
+from wherry.engine.request.mounts import parse_volumes_from
 from wherry.engine.telling import tell_volume
 from wherry.engine.volumes import volumes_in_use
 from wherry.model.container import Container
@@ -20,19 +21,17 @@ from wherry.volumes.inside import copy_up
 def volumes_from(engine: Engine, container: Container) -> tuple[MountPoint, ...]:
     """The binds and volumes of the containers that `--volumes-from` names, unless their places are taken.
 
-    Raises InvalidParameter for a mode that is neither ro nor rw, and for a container that is not there.
+    Raises InvalidParameter for a mode that they cannot have, and for a container that is not there.
     """
     found = {mount.destination: mount for mount in container.mounts}
     own = set(found)
     for entry in container.host_config.volumes_from or ():
         if not entry:
             raise InvalidParameter("volumes-from specification cannot be an empty string")
-        name, _, mode = entry.partition(":")
-        if mode not in {"", "ro", "rw"}:
-            raise InvalidParameter(f"invalid mode: {mode}")
+        name, writable = parse_volumes_from(entry)
         for mount in _owner(engine, name).mounts:
             if mount.kind in {"bind", "volume"} and mount.destination not in own:
-                found[mount.destination] = replace(mount, writable=mount.writable and mode != "ro", no_copy=True)
+                found[mount.destination] = replace(mount, writable=mount.writable and writable, mode="", no_copy=True)
     return tuple(mount for destination, mount in found.items() if destination not in own)
 
 
@@ -110,7 +109,9 @@ async def _provide(engine: Engine, point: MountPoint, undo: AsyncExitStack, reco
     if point.kind != "volume":
         return point
     known = {volume.name for volume in engine.volumes.list()}
-    volume = await engine.volumes.create(point.name, driver=point.driver, later=records)
+    volume = await engine.volumes.create(
+        point.name, driver=point.driver, options=point.driver_options, labels=point.labels, later=records
+    )
     if volume.name not in known:
         undo.push_async_callback(_remove, engine, volume)
         crash_point("create.volume-made")

@@ -38,7 +38,11 @@ Change = Callable[[Config, str], dict[str, Any]]
 
 def apply_changes(config: Config, changes: Iterable[str]) -> Config:
     """The configuration after all lines. Raises InvalidParameter, in dockerd's words."""
-    for line in _lines(changes):
+    changes = tuple(changes)
+    lines = tuple(_lines(changes))
+    if changes and not lines:
+        raise InvalidParameter("file with no instructions")
+    for line in lines:
         word, _, rest = line.partition(" ")
         change = CHANGES.get(word.upper())
         if change is None:

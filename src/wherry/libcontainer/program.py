@@ -65,7 +65,8 @@ def find(name: str, search_path: str) -> str:
         if problem in (errno.ENOENT, errno.ENOTDIR):
             raise _not_started(name, f"stat {name}: {reason(problem)}", problem)
         if problem:
-            raise _not_started(name, reason(problem), problem)
+            words = "is a directory: permission denied" if problem == errno.EISDIR else reason(problem)
+            raise _not_started(name, words, problem)
         return name
     for directory in search_path.split(":") if search_path else ():
         candidate = f"{directory or '.'}/{name}"

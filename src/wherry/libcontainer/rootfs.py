@@ -205,7 +205,12 @@ def _check(mount: Mount, target: int, mount_fd: int) -> None:
 
 
 def _wrong_kind(mount: Mount) -> OSError:
-    return OSError(errno.ENOTDIR, f"mount {mount.source or mount.type}:{mount.destination}: not a directory")
+    hint = (
+        "Are you trying to mount a directory onto a file (or vice-versa)? "
+        "Check if the specified host path exists and is the expected type"
+    )
+    where = f"{mount.source or mount.type}:{mount.destination}"
+    return OSError(errno.ENOTDIR, f"mount {where}: not a directory: {hint}")
 
 
 def _cleaned(destination: str) -> str:

@@ -19,8 +19,8 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     """One mount of a container, resolved: what `inspect` shows under Mounts.
 
     `kind` is bind, volume, tmpfs or image; `source` a path on the host (empty for tmpfs); `name` and `driver` are a
-    volume's; `mode` the options as the user wrote them; `propagation` one of rprivate private rslave slave rshared
-    shared.
+    volume's, and so are `labels` and `driver_options`, for it to be made with; `mode` the options as the user wrote
+    them; `propagation` one of rprivate private rslave slave rshared shared.
     """
 
     kind: str
@@ -28,6 +28,8 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     source: str = ""
     name: str = ""
     driver: str = ""
+    labels: dict[str, str] | None = None
+    driver_options: dict[str, str] | None = None
     mode: str = ""
     writable: bool = True
     propagation: str = ""

@@ -2,8 +2,16 @@
 
 import pytest
 
-from wherry.engine.request.mounts import requested_mounts
-from wherry.model.config import BindOptions, Config, HostConfig, MountRequest, TmpfsOptions, VolumeOptions
+from wherry.engine.request.mounts import parse_volumes_from, requested_mounts
+from wherry.model.config import (
+    BindOptions,
+    Config,
+    DriverConfig,
+    HostConfig,
+    MountRequest,
+    TmpfsOptions,
+    VolumeOptions,
+)
 from wherry.model.errors import InvalidParameter
 
 
@@ -68,6 +76,18 @@ def test_a_wrong_mount_is_refused(request_, words):
     with pytest.raises(InvalidParameter) as caught:
         parse(mounts=(request_,))
     assert words in str(caught.value)
+
+
+def test_a_volume_is_to_be_made_as_its_mount_says():
+    options = VolumeOptions(labels={"a": "b"}, driver_config=DriverConfig(name="local", options={"o": "size=1m"}))
+    request = MountRequest(type="volume", source="vv", target="/x", volume_options=options)
+    (mount,) = requested_mounts(Config(), HostConfig(mounts=(request,)))
+    assert (mount.driver, mount.labels, mount.driver_options) == ("local", {"a": "b"}, {"o": "size=1m"})
+
+
+def test_mounts_of_another_container_may_be_made_read_only_and_labelled():
+    for text, writable in {"box": True, "box:rw": True, "box:ro": False, "box:ro,Z": False, "box:z": True}.items():
+        assert parse_volumes_from(text) == ("box", writable)
 
 
 def test_an_image_is_always_read_only():

@@ -146,7 +146,9 @@ async def top_one(call: Call) -> StreamResponse:
 @routes.route("POST", "/containers/{name}/wait")
 async def wait_for_one(call: Call) -> StreamResponse:
     """`docker wait`. The head goes out at once: a client may then start the container and miss nothing."""
-    waiter = prepare(call.engine, call.name, call.form.text("condition"))
+    # Before 1.30 there was none to be said.
+    condition = call.form.text("condition") if call.version >= (1, 30) else ""
+    waiter = prepare(call.engine, call.name, condition)
     with following(call.request):
         if call.version < (1, 30):
             return answer(_wait_view(await waiter.result()))

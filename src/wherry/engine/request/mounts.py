@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator
 
 from wherry.engine.wording import told
-from wherry.model.config import Config, HostConfig, MountRequest
+from wherry.model.config import Config, DriverConfig, HostConfig, MountRequest
 from wherry.model.errors import InvalidParameter
 from wherry.model.ids import is_valid_name
 from wherry.model.volume import MountPoint
@@ -44,6 +44,18 @@ def requested_mounts(config: Config, host_config: HostConfig) -> tuple[MountPoin
         target = clean_destination("/" + destination.lstrip("/"))
         found.setdefault(target, MountPoint(kind="volume", destination=target, driver=host_config.volume_driver))
     return tuple(found.values())
+
+
+def parse_volumes_from(text: str) -> tuple[str, bool]:
+    """`CONTAINER[:MODE]` as its name and whether its volumes may be written to. Raises InvalidParameter.
+
+    How they are propagated and filled is up to that container.
+    """
+    name, _, mode = text.partition(":")
+    writable, propagation, no_copy, _ = _parse_mode(mode, name)
+    if propagation or no_copy:
+        raise InvalidParameter(f"invalid mode: {mode}")
+    return name, writable
 
 
 def clean_destination(path: str) -> str:
@@ -225,11 +237,14 @@ def _volume_mount(request: MountRequest, destination: str) -> MountPoint:
             'invalid mount config for type "volume": must not set Subpath when using anonymous volumes'
         )
     _check_subpath(subpath, "volume", "volume")
+    driver = (options.driver_config if options else None) or DriverConfig()
     return MountPoint(
         kind="volume",
         name=request.source,
         destination=destination,
-        driver=options.driver_config.name if options and options.driver_config else "",
+        driver=driver.name,
+        labels=options.labels if options else None,
+        driver_options=driver.options,
         mode="z",
         writable=not request.read_only,
         subpath=subpath,

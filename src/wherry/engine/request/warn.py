@@ -18,4 +18,6 @@ def warnings_of(container: Container, *, lacking: tuple[str, ...]) -> tuple[str,
         warnings.append(
             "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
         )
+    if any(mount.kind == "image" for mount in container.mounts):
+        warnings.append("Image mount is an experimental feature")
     return tuple(warnings)
