@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+from wherry.logs import files
 from wherry.logs.driver import LogQuery
 from wherry.logs.jsonfile import JsonFileLogs
 from wherry.logs.local import LocalLogs
@@ -108,6 +109,30 @@ async def test_nothing_is_lost_while_files_move_on_under_the_compressor(form, tm
     while log.file._squeezer:
         reap(log, flags=0)
     assert log.names.rotated() == []
+    log.close()
+
+
+async def test_a_file_that_has_an_older_ones_inode_is_not_taken_for_it(tmp_path, monkeypatch):
+    """Not even when it is compressed while the log is being opened."""
+    log = Log(tmp_path, "json-file", bytes_max=1_500)
+    log.say(1)
+    newer, older = log.names.rotated()[:2]
+    log.compress(older)
+    head = len(squeeze.GZIP_EXTRA) + 2 + squeeze.SUBFIELD.size
+    with (tmp_path / f"{older}.gz").open("r+b") as file:
+        file.seek(head)
+        file.write(squeeze.INODE.pack((tmp_path / newer).stat().st_ino))
+    really_open = files._open
+
+    def open_and_compress(path):
+        opened = really_open(path)
+        if path == str(tmp_path / newer):
+            log.compress(newer)
+        return opened
+
+    monkeypatch.setattr(files, "_open", open_and_compress)
+    assert await log.read() == list(range(100))
+    assert not (tmp_path / newer).exists()
     log.close()
 
 

@@ -11,6 +11,8 @@ from wherry.monitor.lognames import COMPRESSED
 
 _BLOCK_BYTES = 65536
 _GZIP_BITS = 31
+_TAIL = struct.Struct("<II")
+_SIZE_MASK = 0xFFFFFFFF
 _INODE_AT = len(squeeze.GZIP_EXTRA) + 2
 
 
@@ -92,10 +94,19 @@ class GzippedFile(OpenFile):
         self.identity = _plain_inode(fd) or self.identity
 
     def is_same(self, other: OpenFile) -> bool:
-        """Also when the other has just become this; an inode number alone may have been given away again."""
+        """Also when the other has just become this; an inode's number alone may have been given away again."""
         status = os.fstat(other.fd)
-        became = not isinstance(other, GzippedFile) and status.st_ino == self.identity and not status.st_nlink
-        return became or super().is_same(other)
+        may_be = not isinstance(other, GzippedFile) and status.st_ino == self.identity and not status.st_nlink
+        return (may_be and self._was(other.fd)) or super().is_same(other)
+
+    def _was(self, plain: int) -> bool:
+        """Whether this is a file's content, by its checksum and length (RFC 1952, 2.3.1)."""
+        checksum = size = 0
+        while data := os.pread(plain, _BLOCK_BYTES, size):
+            checksum = zlib.crc32(data, checksum)
+            size += len(data)
+        tail = os.pread(self.fd, _TAIL.size, max(0, os.fstat(self.fd).st_size - _TAIL.size))
+        return tail == _TAIL.pack(checksum, size & _SIZE_MASK)
 
     def prepare(self) -> None:
         """Unpack, once. Raises OSError; what is broken ends the file."""
