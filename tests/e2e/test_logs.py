@@ -168,3 +168,11 @@ def test_what_is_wrong_with_options_is_said_as_dockerd_says_it(daemon):
         assert words in done.stderr
         assert prefix in daemon.out("inspect", "-f", "{{.State.Error}}", "wrong")
         daemon.docker("rm", "wrong")
+
+
+def test_a_follower_is_sent_away_at_the_end_of_a_life_that_another_follows(daemon):
+    script = "echo run; sleep 1; exit 1"
+    daemon.docker("run", "-d", "--name", "again", "--restart", "on-failure:1", "busybox", "sh", "-c", script)
+    assert daemon.out("logs", "-f", "again") == "run"
+    daemon.docker("wait", "again")
+    assert daemon.out("logs", "-f", "again") == "run\nrun"

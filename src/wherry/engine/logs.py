@@ -7,7 +7,7 @@ from wherry.drivers.driver import ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine
 from wherry.engine.log_plan import log_path, log_reader
-from wherry.engine.wait import ended
+from wherry.engine.wait import life_ended
 from wherry.logs.driver import LogQuery
 from wherry.logs.frames import frames
 from wherry.model.container import Container
@@ -29,7 +29,7 @@ class LogStream:
         """Pieces of the answer."""
         container = self._container
         path = str(log_path(self._engine, container))
-        end = asyncio.ensure_future(ended(self._engine, container.id)) if self._query.follow else None
+        end = asyncio.ensure_future(life_ended(self._engine, container.id)) if self._query.follow else None
         try:
             async for batch in log_reader(container).read(path, self._query, ended=end):
                 yield frames(batch, self._query, framed=self._framed)

@@ -64,12 +64,25 @@ async def ended(engine: Engine, container_id: str) -> None:
         await live.changed.wait_for(lambda: has_ended(engine, container_id))
 
 
+async def life_ended(engine: Engine, container_id: str) -> None:
+    """Wait until a container has ended that runs, whether or not it is started again; one that does not run has."""
+    live: Live = engine.live_of(container_id)
+    exits = live.exits
+    async with live.changed:
+        await live.changed.wait_for(lambda: live.exits > exits or not _is_alive(engine, container_id))
+
+
 async def gone(engine: Engine, container_id: str) -> None:
     """Wait until a container is removed."""
     live = engine.live.get(container_id)
     if live is not None:
         async with live.changed:
             await live.changed.wait_for(lambda: live.removed)
+
+
+def _is_alive(engine: Engine, container_id: str) -> bool:
+    container = engine.containers.get(container_id)
+    return container is not None and container.state.is_alive
 
 
 def has_ended(engine: Engine, container_id: str) -> bool:
