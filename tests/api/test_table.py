@@ -163,7 +163,7 @@ BEYOND = {
             "IPPrefixLen", "IPv6Gateway", "LinkLocalIPv6Address", "LinkLocalIPv6PrefixLen", "MacAddress",
             "SecondaryIPAddresses", "SecondaryIPv6Addresses",
         )
-    },
+    } | {"Config.MacAddress"},
     "GET /info": {"KernelMemoryTCP"},
     "GET /system/df": {"BuildCache", "Containers", "Images", "LayersSize", "Volumes"},
     "GET /events": {"from", "id", "status"},

@@ -45,6 +45,28 @@ def test_link_local_addresses_come_beside_the_containers_own(daemon):
     assert refusal(daemon, "--link-local-ip=1.2.3.4") == words
 
 
+def macs(daemon, name):
+    shown = daemon.client().api.inspect_container(name)
+    settings = shown["NetworkSettings"]
+    return [shown["Config"].get("MacAddress", ""), settings["MacAddress"], settings["Networks"]["bridge"]["MacAddress"]]
+
+
+def test_a_mac_address_is_shown_where_it_is_asked_for_and_where_it_is(daemon):
+    mac = "92:d0:c6:0a:29:33"
+    daemon.docker("create", "--name", "box", "--mac-address", mac, "busybox", "sleep", "1000")
+    assert macs(daemon, "box") == [mac, mac, mac]
+    daemon.docker("start", "box")
+    assert macs(daemon, "box") == [mac, mac, mac]
+    assert daemon.out("exec", "box", "cat", "/sys/class/net/eth0/address") == mac
+    daemon.docker("kill", "box")
+    daemon.docker("wait", "box")
+    assert macs(daemon, "box") == [mac, "", ""]
+    network = daemon.out("network", "inspect", "--format", "{{.Id}}", "bridge")
+    assert daemon.out("inspect", "--format", "{{.NetworkSettings.Networks.bridge.NetworkID}}", "box") == network
+    daemon.docker("start", "box")
+    assert macs(daemon, "box") == [mac, mac, mac]
+
+
 def test_an_address_cannot_be_chosen_on_the_default_bridge(daemon):
     first = "invalid config for network bridge: invalid endpoint settings:\n"
     user_defined = "user specified IP address is supported on user defined networks only"

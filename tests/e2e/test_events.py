@@ -113,3 +113,12 @@ def test_the_two_command_lines_show_the_same(daemon, told):
         assert daemon.wherry("events", *span, *options).stdout == daemon.docker("events", *span, *options).stdout
     line = daemon.wherry("events", *span, "--format", "json", "--filter", "volume=abcvol").stdout.splitlines()[-1]
     assert json.loads(line)["Actor"] == {"ID": "abcvol", "Attributes": {"driver": "local"}}
+
+
+def test_a_start_that_fails_lets_go_of_networks_and_volumes(daemon):
+    daemon.docker("create", "--name", "broken", "-v", "abcvol:/x", "busybox", "nosuch")
+    since = time.time()
+    daemon.docker("start", "broken", check=False)
+    span = ("--since", f"{since:.6f}", "--until", f"{time.time():.6f}")
+    said = daemon.out("events", *span, "--format", "{{.Type}}.{{.Action}}").split()
+    assert said == ["volume.mount", "network.disconnect", "volume.unmount"]

@@ -150,6 +150,7 @@ def test_ps_finds_ports_of_what_runs_by_the_hosts_number_and_by_the_containers(d
     assert found("publish=80") == ""
     assert found("expose=80") == found("expose=89-90") == "box"
     assert found("publish=1", "expose=90") == "box"
+    assert found("ancestor=busybox@sha256:x") == ""
 
 
 def test_an_exec_shows_the_containers_user(daemon):

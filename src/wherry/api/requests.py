@@ -9,6 +9,7 @@ from wherry.api.forms import quoted
 from wherry.api.shape import fields_said, shape
 from wherry.api.syntax import Json
 from wherry.api.versions import Version
+from wherry.engine.request.mac import settle_as_before_1_44
 from wherry.model.config import (
     Config,
     CreateRequest,
@@ -105,6 +106,7 @@ def create_request(value: Json, version: Version) -> CreateRequest:
     if version < (1, 44):
         _require_one_endpoint(request.networking_config)
         request = replace(request, healthcheck=_without_start_interval(request.healthcheck))
+        request = settle_as_before_1_44(request)
     host = request.host_config or HostConfig()
     return replace(request, host_config=_with_newer_meaning(host, version))
 

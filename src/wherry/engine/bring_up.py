@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 
 from msgspec.structs import replace
 
@@ -12,20 +12,23 @@ from wherry.drivers.driver import Birth, LogPlan, MountFd, Process, StartFailed
 from wherry.engine.engine import Engine, Live
 from wherry.engine.etc_files import write_files
 from wherry.engine.inner_mounts import open_inner_mounts
-from wherry.engine.joining import Joined, join, namespace_owner
+from wherry.engine.joining import Joined, endpoint_requests, join, namespace_owner
 from wherry.engine.links import announce_address, check_links
 from wherry.engine.log_plan import log_plan
 from wherry.engine.log_shipping import begin_shipping, open_sender
 from wherry.engine.mounting import mounts_of
 from wherry.engine.plan.spec import runtime_spec
+from wherry.engine.request.mac import main_endpoint
 from wherry.engine.surroundings import look_around
-from wherry.engine.telling import tell_networks
-from wherry.engine.volume_mounts import hold_volumes, release_volumes
+from wherry.engine.telling import tell_network, tell_networks
+from wherry.engine.volume_mounts import hold_volumes, release_volumes, tell_unmounted
 from wherry.logs.driver import Sender
 from wherry.model.clock import now_ns
+from wherry.model.config import NetworkingConfig
 from wherry.model.container import Container, State
-from wherry.model.errors import InvalidParameter
+from wherry.model.errors import InvalidParameter, NotFound
 from wherry.model.health import at_start
+from wherry.model.network import Attachment
 from wherry.model.state import Happening, after
 from wherry.oci.runtime import Spec
 
@@ -57,12 +60,15 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
     await live.unvisited()
     async with AsyncExitStack() as undo:
         plan, sender = await _open_log(engine, container, undo)
+        held: list[Container] = []
+        undo.callback(_tell_left, engine, container, held)
         joined = await join(engine, container)
         undo.push_async_callback(engine.networks.leave, joined.attachment)
         undo.callback(joined.close)
         container = await _named_as_its_owner(engine, container)
         crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
+        held.append(container)
         state = State(
             status=running,
             started_ns=now_ns(),
@@ -70,7 +76,8 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
             restart_count=container.state.restart_count,
             health=at_start(container.config, container.state.health),
         )
-        expected = replace(container, attachment=joined.attachment, state=state)
+        networking = _with_network_ids(container.networking, joined.attachment)
+        expected = replace(container, attachment=joined.attachment, networking=networking, state=state)
         # It becomes durable while the process is made; until that is there, memory does not say that it runs:
         # whoever reads so must be able to end it.
         foretold = engine.containers.foretell(container.id, _foretold(container, expected))
@@ -111,6 +118,15 @@ async def _named_as_its_owner(engine: Engine, container: Container) -> Container
     return replace(changed, state=container.state)
 
 
+def _with_network_ids(said: NetworkingConfig, attachment: Attachment) -> NetworkingConfig:
+    """Inspect shows of a container that ended which networks it was on."""
+    wishes = dict(said.endpoints_config or {})
+    for endpoint in attachment.endpoints:
+        name, wish = main_endpoint(said, endpoint.network_name)
+        wishes[name] = replace(wish, network_id=endpoint.network_id)
+    return NetworkingConfig(endpoints_config=wishes or None)
+
+
 def _foretold(before: Container, expected: Container) -> Container:
     """Without a pid, and with how the run before ended: should there never be a process, that is what remains."""
     told = expected.state
@@ -124,7 +140,7 @@ async def _record_birth(engine: Engine, before: Container, expected: Container, 
     current = engine.containers.get(before.id)
     assert current is not None, "nobody removes a container while it is started"
     state = replace(expected.state, pid=process.pid, started_ns=process.started_ns)
-    born = replace(current, attachment=expected.attachment, state=state)
+    born = replace(current, attachment=expected.attachment, networking=expected.networking, state=state)
     if current is before:
         engine.containers.hold(born.id, born)
     else:
@@ -201,6 +217,15 @@ def _get_ready(
             for each in mounts:
                 os.close(each.fd)
             raise
+
+
+def _tell_left(engine: Engine, container: Container, held: list[Container]) -> None:
+    """A start that failed: as dockerd does, say of its networks that it left them although it never came."""
+    for name in endpoint_requests(container):
+        with suppress(NotFound):
+            tell_network(engine, container, "disconnect", engine.networks.find(name))
+    for each in held:
+        tell_unmounted(engine, each)
 
 
 async def _kill(engine: Engine, container: Container, live: Live, process: Process) -> None:

@@ -24,6 +24,7 @@ from wherry.engine.links import resolve_links, warnings_of_links
 from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
 from wherry.engine.request.check import check, check_endpoints, check_storage_options
+from wherry.engine.request.mac import settle
 from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
 from wherry.engine.request.normal import normal_config, normal_host_config
@@ -115,12 +116,13 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking, lambda name: _subnets_of(engine, name))
     check_storage_options(host_config.storage_opt or {})
+    request, more = settle(request)
     host_config = owners_by_id(engine, host_config)
     if not request.image:
         if command_line(request):
             raise Unsupported("containers without an image are not supported yet")
         raise InvalidParameter("no command specified")
-    return replace(request, host_config=host_config), warnings
+    return replace(request, host_config=host_config), (*warnings, *more)
 
 
 def _subnets_of(engine: Engine, network: str) -> list[IPv4Network | IPv6Network]:

@@ -56,7 +56,7 @@ async def join(engine: Engine, container: Container) -> Joined:
         hostname=container.config.hostname,
         endpoints=endpoint_requests(container),
         ports=port_requests(container.config, container.host_config),
-        mac_address=container.config.mac_address,
+        mac_address=container.config.mac_address,  # said so by an older record only
     )
     try:
         sandbox = await engine.networks.join(request)

@@ -87,7 +87,7 @@ def _ancestors(engine: Engine, wanted: Filters) -> set[str] | None:
     for name in wanted.values("ancestor"):
         try:
             found.add(find_image(engine.library, name).id)
-        except NotFound:
+        except (NotFound, InvalidParameter):
             continue
     images = engine.library.images.values()
     while children := {image.id for image in images if image.parent in found} - found:

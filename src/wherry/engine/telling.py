@@ -6,6 +6,7 @@ from wherry.engine.engine import Engine
 from wherry.model.clock import now_ns
 from wherry.model.container import Container
 from wherry.model.event import Event
+from wherry.model.network import Network
 
 
 def tell(engine: Engine, container: Container, action: str, **attributes: str) -> None:
@@ -17,12 +18,13 @@ def tell(engine: Engine, container: Container, action: str, **attributes: str) -
 def tell_networks(engine: Engine, container: Container, action: str) -> None:
     """Publish that a container came to or left each of its networks."""
     for endpoint in container.attachment.endpoints if container.attachment else ():
-        attributes = {
-            "container": container.id,
-            "name": endpoint.network_name,
-            "type": engine.networks.find(endpoint.network_id).driver,
-        }
-        _publish(engine, "network", action, endpoint.network_id, attributes)
+        tell_network(engine, container, action, engine.networks.find(endpoint.network_id))
+
+
+def tell_network(engine: Engine, container: Container, action: str, network: Network) -> None:
+    """Publish that a container came to or left a network."""
+    attributes = {"container": container.id, "name": network.name, "type": network.driver}
+    _publish(engine, "network", action, network.id, attributes)
 
 
 def tell_image(engine: Engine, action: str, image_id: str, name: str) -> None:

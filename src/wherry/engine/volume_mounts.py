@@ -91,6 +91,12 @@ async def release_volumes(engine: Engine, container: Container) -> None:
         tell_volume(engine, "unmount", name, container=container.id, driver=point.driver)
 
 
+def tell_unmounted(engine: Engine, container: Container) -> None:
+    """Publish that a container that did not start let go of its volumes."""
+    for name, point in _volumes(container).items():
+        tell_volume(engine, "unmount", name, container=container.id, driver=point.driver)
+
+
 def volume_names(container: Container) -> list[str]:
     """The volumes of a container, each once."""
     return list(_volumes(container))

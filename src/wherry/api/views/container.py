@@ -3,6 +3,8 @@
 import base64
 from typing import Any
 
+from msgspec.structs import replace
+
 from wherry.api.detachkeys import detach_key_bytes
 from wherry.api.versions import Version
 from wherry.api.views.config import config_view, host_config_view
@@ -11,8 +13,10 @@ from wherry.api.views.network_settings import network_settings_view, networks_vi
 from wherry.engine.exec_record import Exec
 from wherry.engine.inspect import Inspection
 from wherry.engine.listing import Summary
+from wherry.engine.request.mac import main_endpoint
 from wherry.engine.sizes import Sizes
 from wherry.model.clock import NANOSECONDS, NEVER, rfc3339
+from wherry.model.config import Config
 from wherry.model.container import Container, State
 from wherry.model.health import Health, HealthStatus
 from wherry.model.state import Status
@@ -66,9 +70,15 @@ def inspection_view(inspection: Inspection, *, sandbox_key: str) -> dict[str, An
         "GraphDriver": {"Data": inspection.graph_data or None, "Name": inspection.graph_driver},
         **_sizes(inspection.sizes, omit_zero=False),
         "Mounts": mounts_view(container),
-        "Config": config_view(container.config),
+        "Config": config_view(_with_mac(container)),
         "NetworkSettings": network_settings_view(container, sandbox_key=sandbox_key),
     }
+
+
+def _with_mac(container: Container) -> Config:
+    """With the address that was asked for on its main network, where clients from before 1.44 look for it."""
+    _, wish = main_endpoint(container.networking, container.host_config.network_mode)
+    return replace(container.config, mac_address=wish.mac_address) if wish.mac_address else container.config
 
 
 def state_view(state: State) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from wherry.engine.request.mac import main_endpoint
 from wherry.model.config import EndpointRequest
 from wherry.model.container import Container
 from wherry.model.network import Attachment, Endpoint, PublishedPort
@@ -22,6 +23,7 @@ def network_settings_view(container: Container, *, sandbox_key: str) -> dict[str
     """
     endpoint = next((one for one in _endpoints(container) if one.network_name == _DEFAULT_NETWORK), _NO_ENDPOINT)
     attachment = container.attachment
+    settled = main_endpoint(container.networking, container.host_config.network_mode)[1]
     return {
         "Bridge": "",
         "SandboxID": attachment.sandbox_id if attachment else "",
@@ -34,7 +36,7 @@ def network_settings_view(container: Container, *, sandbox_key: str) -> dict[str
         "SecondaryIPv6Addresses": None,
         "EndpointID": endpoint.id,
         **_addresses(endpoint),
-        "MacAddress": endpoint.mac_address,
+        "MacAddress": endpoint.mac_address or _wished_mac(settled),
         "Networks": networks_view(container),
     }
 
@@ -87,14 +89,19 @@ def _endpoint_view(asked: EndpointRequest | None, found: Endpoint) -> dict[str, 
         "IPAMConfig": msgspec.to_builtins(wish.ipam_config) if wish.ipam_config is not None else None,
         "Links": _list(wish.links),
         "Aliases": _list(wish.aliases),
-        "MacAddress": found.mac_address or wish.mac_address,
+        "MacAddress": found.mac_address or _wished_mac(wish),
         "DriverOpts": wish.driver_opts,
         "GwPriority": wish.gw_priority,
-        "NetworkID": found.network_id,
+        "NetworkID": found.network_id or wish.network_id,
         "EndpointID": found.id,
         **_addresses(found),
         "DNSNames": None,
     }
+
+
+def _wished_mac(wish: EndpointRequest) -> str:
+    """Shown until the container has been on the network; after that, what it had last is gone."""
+    return "" if wish.network_id else wish.mac_address
 
 
 def _addresses(endpoint: Endpoint) -> dict[str, Any]:

@@ -14,10 +14,6 @@ def warnings_of(container: Container, *, lacking: tuple[str, ...]) -> tuple[str,
         warnings.append(f"The daemon itself lacks {names}, so the privileged container is without")
     if container.host_config.network_mode == "host" and container.host_config.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
-    if container.config.mac_address:
-        warnings.append(
-            "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
-        )
     if any(mount.kind == "image" for mount in container.mounts):
         warnings.append("Image mount is an experimental feature")
     return tuple(warnings)
