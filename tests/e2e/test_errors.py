@@ -330,6 +330,7 @@ HOST / {"PortBindings": {"bad": [{}]}} => 400 invalid port specification: "bad"
 HOST / {"PortBindings": {"80/tcp": [{"HostPort": "bad"}]}} => 400 invalid port specification: "bad"
 HOST / {"PortBindings": {"80/tcp": [{"HostPort": "99999"}]}} => 400 invalid port specification: "99999"
 HOST / {"PortBindings": {"80/tcp": [{"HostPort": "10-5"}]}} => 400 invalid port specification: "10-5"
+POST /containers/running/update [] => 400 invalid JSON: json: cannot unmarshal array into Go value of type container.UpdateConfig
 HOST / {"Annotations": {"": "x"}} => 400 invalid Annotations: the empty string is not permitted as an annotation key
 HOST / {"NetworkMode": "container:running", "Dns": ["1.1.1.1"]} => 400 conflicting options: dns and the network mode
 HOST / {"NetworkMode": "container:running", "PortBindings": {"80/tcp": [{}]}} => 400 conflicting options: port publishing and the container type network mode

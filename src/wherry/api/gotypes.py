@@ -5,6 +5,7 @@ RECORDS = {
     "CreateRequest": "container.CreateRequest",
     "HostConfig": "container.HostConfig",
     "UpdateRequest": "container.UpdateConfig",
+    "ChangeRequest": "container.UpdateConfig",
     "LogConfig": "container.LogConfig",
     "PortBinding": "nat.PortBinding",
     "RestartPolicy": "container.RestartPolicy",

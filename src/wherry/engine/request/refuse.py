@@ -9,7 +9,7 @@ def refuse_unserved(host_config: HostConfig, networking: NetworkingConfig) -> No
     for name, value in _unserved(host_config):
         if value:
             raise Unsupported(f"{name} is not supported yet")
-    if host_config.userns_mode not in {"", "host"}:
+    if host_config.userns_mode not in {"", "host", "private"}:
         raise Unsupported(f"UsernsMode {host_config.userns_mode!r} is not supported yet")
     if host_config.isolation not in {"", "default"}:
         raise InvalidParameter(f"invalid isolation ({host_config.isolation}): linux only supports 'default'")
