@@ -83,6 +83,8 @@ BY_THE_KERNEL = {
         "Memory", "MemoryReservation",
     )
 }  # fmt: skip
+# What only some file systems have.
+BY_THE_FILE_SYSTEM = {"HostConfig.StorageOpt": "served on xfs with `pquota`, refused elsewhere"}
 # Fields of execs that no inspect shows, with dockerd neither, and the tests that see them work.
 SEEN_ELSEWHERE = {
     (EXEC, "Env"): "tests/e2e/test_streams.py",
@@ -271,6 +273,8 @@ def outcomes(api, inspected):
             outcome = "answered by the engine"
         elif path in BY_THE_KERNEL and outcome != "SILENT":
             outcome = "served where the kernel can"
+        elif path in BY_THE_FILE_SYSTEM and outcome != "SILENT":
+            outcome = BY_THE_FILE_SYSTEM[path]
         found[CREATE, path] = outcome
     container_id = api.told("POST", "/containers/create", {"Image": "busybox", "Cmd": ["true"]})["Id"]
     living = api.told("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "1000"]})["Id"]

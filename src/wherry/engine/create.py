@@ -23,7 +23,7 @@ from wherry.engine.joining import owners_by_id
 from wherry.engine.links import resolve_links, warnings_of_links
 from wherry.engine.log_plan import check_log_config
 from wherry.engine.names import reserve
-from wherry.engine.request.check import check, check_endpoints, check_storage_options
+from wherry.engine.request.check import check, check_endpoints
 from wherry.engine.request.mac import settle
 from wherry.engine.request.merge import command_line, merge
 from wherry.engine.request.mounts import requested_mounts
@@ -33,7 +33,7 @@ from wherry.engine.request.resources import adapt
 from wherry.engine.request.warn import warnings_of
 from wherry.engine.runtimes import open_driver
 from wherry.engine.sessions import check_session
-from wherry.engine.snapshots import snapshots_of, with_views
+from wherry.engine.snapshots import prepare_own, snapshots_of, with_views
 from wherry.engine.telling import tell
 from wherry.engine.verify import verify
 from wherry.engine.volume_mounts import provide_volumes, volume_names, volumes_from
@@ -44,7 +44,6 @@ from wherry.model.errors import Conflict, InvalidParameter, NotFound, Unsupporte
 from wherry.model.ids import new_id
 from wherry.model.image import Image
 from wherry.records.shelf import Staged
-from wherry.storage.initlayer import ensure_init_layer
 
 DIRECTORY_MODE = 0o710
 
@@ -115,7 +114,6 @@ def _check(engine: Engine, request: CreateRequest) -> tuple[CreateRequest, tuple
     check(request, host_config)
     host_config, warnings = adapt(host_config, abilities())
     check_endpoints(host_config, networking, lambda name: _subnets_of(engine, name))
-    check_storage_options(host_config.storage_opt or {})
     request, more = settle(request)
     host_config = owners_by_id(engine, host_config)
     if not request.image:
@@ -178,6 +176,6 @@ def _make_directories(engine: Engine, container: Container, directory: Path, vie
     """Its own one, its snapshot on the image's init layer, and its views of images. Raises EngineError, OSError."""
     directory.mkdir(mode=DIRECTORY_MODE, parents=True)
     crash_point("create.directory-made")
-    engine.storage.prepare(container.id, ensure_init_layer(engine.storage, container.chain_id or None))
+    prepare_own(engine, container)
     for key, parent in views.items():
         engine.storage.prepare(key, parent)

@@ -5,10 +5,9 @@ import logging
 
 from wherry.engine.create import DIRECTORY_MODE
 from wherry.engine.engine import Engine
-from wherry.engine.snapshots import with_views
+from wherry.engine.snapshots import prepare_own, with_views
 from wherry.model.container import Container
 from wherry.model.errors import EngineError
-from wherry.storage.initlayer import ensure_init_layer
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def _rebuild(engine: Engine, container: Container) -> list[str]:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True)
         lost.append("directory")
     if not engine.storage.exists(container.id):
-        engine.storage.prepare(container.id, ensure_init_layer(engine.storage, container.chain_id or None))
+        prepare_own(engine, container)
         lost.append("snapshot")
     for key, parent in with_views(engine, container)[1].items():
         if not engine.storage.exists(key):

@@ -6,6 +6,7 @@ from wherry.engine.engine import Engine
 from wherry.engine.images import find_image
 from wherry.model.container import Container
 from wherry.model.volume import MountPoint
+from wherry.storage.initlayer import ensure_init_layer
 
 
 def snapshots_of(container: Container) -> list[str]:
@@ -28,6 +29,12 @@ def with_views(engine: Engine, container: Container) -> tuple[Container, dict[st
         parents[key] = find_image(engine, point.name).chain_id or None
         points.append(replace(point, source=key))
     return replace(container, mounts=tuple(points)), parents
+
+
+def prepare_own(engine: Engine, container: Container) -> None:
+    """Make its own one, on the image's init layer. Raises EngineError, OSError."""
+    below = ensure_init_layer(engine.storage, container.chain_id or None)
+    engine.storage.prepare(container.id, below, container.host_config.storage_opt)
 
 
 def wanted_snapshots(engine: Engine) -> set[str]:

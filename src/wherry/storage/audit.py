@@ -39,6 +39,7 @@ def mend(family: Family, finding: Finding) -> None:
         family.throw_away(Path(finding.name))
     elif finding.kind == WORK:
         Path(finding.name).mkdir(0o700)
+        family.quotas.renew(Path(finding.name))
     family.purge()
 
 

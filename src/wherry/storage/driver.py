@@ -23,7 +23,7 @@ All calls block and are safe to call from any thread; callers on an event loop u
 caller at a time. Every change is whole or not at all: a crash leaves only what `sweep` removes.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -78,8 +78,12 @@ class StorageDriver(Protocol):
     def extract(self, parent: str | None) -> AbstractContextManager[Extraction]:
         """A new layer on top of a committed parent, or on nothing. Raises NotFound for an unknown parent."""
 
-    def prepare(self, key: str, parent: str | None) -> None:
-        """Make an active snapshot. Raises NotFound, Conflict."""
+    def prepare(self, key: str, parent: str | None, options: Mapping[str, str] | None = None) -> None:
+        """Make an active snapshot. Raises NotFound, Conflict.
+
+        The options are those of `docker create --storage-opt`: what they are is the driver's to say, and EngineError
+        what it cannot do. Ours know `size`, the most that the snapshot may take, where the file system has quotas.
+        """
 
     def open(self, key: str, *, read_only: bool = False, fleeting: bool = False) -> AbstractContextManager[Rootfs]:
         """See a snapshot, active or committed (then always read-only). Raises NotFound.

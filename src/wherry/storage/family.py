@@ -6,6 +6,7 @@ committed/<key>/    fs/        the layer's tree
                     parent     a symlink naming the key of the snapshot below, if any
                     usage      "BYTES INODES" that the layer brought
 active/<key>/       fs/  work/  parent
+                    quota      an empty file, where its size is limited (storage.quota)
 new/<random>/       being made; renamed to its place when whole and synced
 trash/<random>/     renamed away; deleted by `purge`
 ```
@@ -25,6 +26,7 @@ from wherry.linux import tree
 from wherry.linux.sync import sync_filesystem
 from wherry.model.errors import Conflict, InvalidParameter, NotFound
 from wherry.storage.driver import Usage
+from wherry.storage.quota import Quotas
 
 COMMITTED = "committed"
 ACTIVE = "active"
@@ -47,6 +49,7 @@ class Family:
         for directory in (root, *(root / part for part in (COMMITTED, ACTIVE, NEW, TRASH))):
             directory.mkdir(mode=_MODE, parents=True, exist_ok=True)
             directory.chmod(_MODE)
+        self.quotas = Quotas(root, root / TRASH)
         # Every snapshot by key: where it is, and its parent.
         self._members: dict[str, tuple[Path, str | None]] = {}
         for part in (COMMITTED, ACTIVE):
@@ -227,6 +230,7 @@ class Family:
         crash_point("storage.discarded")
 
     def _delete(self, place: Path) -> None:
+        self.quotas.release(place)
         fd = os.open(place.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             tree.remove(fd, place.name)

@@ -1,7 +1,7 @@
 """The default storage driver: each layer its own directory, stacked by overlayfs."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from wherry.crashpoints import crash_point
 from wherry.linux.files import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from wherry.linux.tree import OPAQUE_XATTR
-from wherry.model.errors import Conflict
+from wherry.model.errors import Conflict, EngineError
 from wherry.model.finding import Finding
 from wherry.storage import audit, worker
 from wherry.storage.capture import LayerCapture
@@ -17,6 +17,7 @@ from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
 from wherry.storage.hostfs import filesystem_name
 from wherry.storage.overlaymount import LAYERS_MAX, stacked
+from wherry.storage.quota import parse_size
 from wherry.storage.rootfs import Mounted, copy_root_attributes, opened
 
 
@@ -36,8 +37,9 @@ class Overlay:
             self._start_root(parent, place)
             yield OverlayExtraction(self, place, parent)
 
-    def prepare(self, key: str, parent: str | None) -> None:
+    def prepare(self, key: str, parent: str | None, options: Mapping[str, str] | None = None) -> None:
         """See StorageDriver."""
+        bytes_max = self._size_in(options or {})
         self._family.check_parent(parent)
         if len(self._family.chain(parent)) >= LAYERS_MAX:
             raise Conflict(f"max depth of {LAYERS_MAX} layers exceeded")
@@ -45,6 +47,8 @@ class Overlay:
             self._start_root(parent, place)
             (place / "work").mkdir(0o700)
             crash_point("storage.root-made")
+            if bytes_max:
+                self._family.quotas.limit(place, bytes_max)
             self._family.publish(place, key, ACTIVE)
 
     @contextmanager
@@ -151,6 +155,15 @@ class Overlay:
     def sweep(self, wanted: Collection[str]) -> list[str]:
         """See StorageDriver."""
         return self._family.sweep(wanted)
+
+    def _size_in(self, options: Mapping[str, str]) -> int:
+        """How much a snapshot may take, 0 for all that there is. Raises EngineError in dockerd's overlay2's words."""
+        names = {name.lower() for name in options}
+        if "size" in names and not self._family.quotas.enforced:
+            raise EngineError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+        for name in names - {"size"}:
+            raise EngineError(f"Unknown option {name}")
+        return max(map(parse_size, options.values()), default=0)
 
     def _lowers(self, key: str | None) -> list[Path]:
         return [self._family.tree(below) for below in self._family.chain(key)]

@@ -1,17 +1,19 @@
 """The storage driver that works on any file system: each snapshot a whole tree of its own, copied from its parent."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from wherry.model.errors import EngineError
 from wherry.model.finding import Finding
 from wherry.storage import audit, worker
 from wherry.storage.capture import LayerCapture
 from wherry.storage.driver import Usage
 from wherry.storage.family import ACTIVE, COMMITTED, Family, write_usage
 from wherry.storage.hostfs import filesystem_name
+from wherry.storage.quota import parse_size
 from wherry.storage.rootfs import Mounted, bind, opened
 
 
@@ -31,10 +33,13 @@ class Vfs:
             self._copy_parent(parent, place)
             yield VfsExtraction(self._family, place)
 
-    def prepare(self, key: str, parent: str | None) -> None:
-        """See StorageDriver."""
+    def prepare(self, key: str, parent: str | None, options: Mapping[str, str] | None = None) -> None:
+        """See StorageDriver. The copy of the parent counts, too."""
+        bytes_max = self._size_in(options or {})
         self._family.check_parent(parent)
         with self._family.making(parent) as place:
+            if bytes_max:
+                self._family.quotas.limit(place, bytes_max)
             self._copy_parent(parent, place)
             self._family.publish(place, key, ACTIVE)
 
@@ -128,6 +133,14 @@ class Vfs:
             new = stack.enter_context(opened(self._family.tree(key)))
             old = stack.enter_context(opened(self._family.tree(parent))) if parent is not None else -1
             yield new, old
+
+    def _size_in(self, options: Mapping[str, str]) -> int:
+        """How much a snapshot may take, 0 for all that there is. Raises EngineError in dockerd's vfs's words."""
+        for name in options.keys() - {"size"}:
+            raise EngineError(f"Storage opt {name} not supported")
+        if options and not self._family.quotas.enforced:
+            raise EngineError("Filesystem does not support, or has not enabled quotas")
+        return max(map(parse_size, options.values()), default=0)
 
     def _copy_parent(self, parent: str | None, place: Path) -> None:
         if parent is None:

@@ -14,7 +14,7 @@ from wherry.model.config import (
     NetworkingConfig,
     RestartPolicy,
 )
-from wherry.model.errors import EngineError, InvalidParameter
+from wherry.model.errors import InvalidParameter
 from wherry.networks.wishes import interface_sysctls
 
 HEALTH_NANOSECONDS_MIN = 1_000_000
@@ -97,14 +97,6 @@ def _check_modes(host_config: HostConfig) -> None:
         joins = may_join and mode.startswith("container:") and mode != "container:"
         if mode not in known and not joins:
             raise InvalidParameter(f"invalid {kind} mode: {mode}")
-
-
-def check_storage_options(options: dict[str, str]) -> None:
-    """Raise EngineError in overlay2's words: a size of its own needs a quota that only xfs and btrfs have."""
-    for name in options:
-        if name.lower() != "size":
-            raise EngineError(f"Unknown option {name}")
-        raise EngineError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
 
 
 def restarts_never(policy: RestartPolicy) -> bool:
