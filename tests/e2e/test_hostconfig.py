@@ -58,6 +58,7 @@ SEEN = [
      "1711 5\n0"),
     (("--mount", "type=tmpfs,target=/t,tmpfs-size=2m,tmpfs-mode=700"),
      "stat -c %a /t; df -k /t | tail -1 | awk '{print $2}'", "700\n2048"),
+    ((), "grep ' /sys/fs/cgroup tmpfs ' /proc/mounts | cut -d' ' -f1 | sort -u | sed 's/tmpfs//'", ""),
     (("--read-only",), "touch /x 2>/dev/null || echo read-only", "read-only"),
     (("-w", "/made/for/it"), "pwd", "/made/for/it"),
     (("--device", "/dev/fuse:/dev/mine:r"), "test -c /dev/mine && : < /dev/mine && echo read", "read"),

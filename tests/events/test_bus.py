@@ -19,6 +19,12 @@ async def test_subscribers_get_what_they_want_in_order():
     assert [one.actor_id for one in got] == ["1", "3", "5"]
 
 
+def test_the_daemon_itself_is_not_among_those_who_listen():
+    bus = Bus()
+    with bus.subscribe(lambda _: True), bus.subscribe(lambda _: True, is_own=True):
+        assert bus.subscribers == 1
+
+
 async def test_a_reader_that_sleeps_loses_its_place_and_costs_nothing():
     bus = Bus()
     with bus.subscribe(lambda _: True) as sleeper:

@@ -43,7 +43,7 @@ class Healer:
     async def go_on(self) -> None:
         """For as long as the daemon lives."""
         while True:
-            with self.engine.bus.subscribe(_is_of_health) as events:
+            with self.engine.bus.subscribe(_is_of_health, is_own=True) as events:
                 # Of what happened before there is no event: the last daemon may have died over it.
                 for container in self.engine.containers.values():
                     self._look(container)

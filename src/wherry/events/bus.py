@@ -26,8 +26,8 @@ class Bus:
 
     @property
     def subscribers(self) -> int:
-        """How many listen now."""
-        return len(self._subscribers)
+        """How many listen now, without the daemon itself."""
+        return sum(not subscriber.is_own for subscriber in self._subscribers)
 
     def publish(self, event: Event) -> None:
         """Tell everybody. A subscriber that does not read loses its subscription, never the publisher's time."""
@@ -46,9 +46,9 @@ class Bus:
         ]
 
     @contextmanager
-    def subscribe(self, wanted: Wanted) -> Iterator["Subscription"]:
-        """Receive what is published from now on."""
-        subscription = Subscription(wanted)
+    def subscribe(self, wanted: Wanted, *, is_own: bool = False) -> Iterator["Subscription"]:
+        """Receive what is published from now on; `is_own`: it is the daemon that listens."""
+        subscription = Subscription(wanted, is_own=is_own)
         self._subscribers.add(subscription)
         try:
             yield subscription
@@ -59,8 +59,9 @@ class Bus:
 class Subscription:
     """One reader's queue. Iterating ends when the reader was too slow and lost its place."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, *, is_own: bool = False) -> None:
         """A queue for the events that `wanted` accepts."""
+        self.is_own = is_own
         self._wanted = wanted
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING_MAX + 1)
         self._lost = False

@@ -48,7 +48,9 @@ def mount_cgroups(root_fd: int, mount: Mount, plan: cgroups.MountPlan, own: dict
 def _mount_trees(
     root_fd: int, mount: Mount, options: Options, plan: cgroups.MountPlan, own: dict[str, int]
 ) -> int | None:
-    base = kernel.detached("tmpfs", (("mode", "755"),), options.attributes & ~kernel.MOUNT_ATTR_RDONLY)
+    base = kernel.detached(
+        "tmpfs", (("source", "tmpfs"), ("mode", "755")), options.attributes & ~kernel.MOUNT_ATTR_RDONLY
+    )
     rootfs.place(root_fd, mount, base)
     # A file system of our own that nobody else has seen: there is nothing in it that could lead elsewhere.
     for tree in plan.shown:
