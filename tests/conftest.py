@@ -302,3 +302,32 @@ def header_block():
 @pytest.fixture(scope="session")
 def tree_of():
     return describe_tree
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Two authorities; a server certificate of the first, a client certificate of each."""
+    directory = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    for authority in ("ca", "other-ca"):
+        openssl(
+            "req",
+            "-x509",
+            *key,
+            "-keyout",
+            f"{authority}-key.pem",
+            "-out",
+            f"{authority}.pem",
+            "-subj",
+            f"/CN={authority}",
+        )
+    for name, authority in (("server", "ca"), ("client", "ca"), ("stranger", "other-ca")):
+        openssl(
+            "req", "-x509", *key, "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-subj", f"/CN={name}",
+            "-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem", "-addext", "subjectAltName=IP:127.0.0.1",
+        )  # fmt: skip
+    return directory

@@ -221,32 +221,3 @@ def container(api):
     yield container
     for each in made:
         assert api.ask("DELETE", f"/containers/{each}?force=1")[0] in {204, 404}
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """Two authorities; a server certificate of the first, a client certificate of each."""
-    directory = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    for authority in ("ca", "other-ca"):
-        openssl(
-            "req",
-            "-x509",
-            *key,
-            "-keyout",
-            f"{authority}-key.pem",
-            "-out",
-            f"{authority}.pem",
-            "-subj",
-            f"/CN={authority}",
-        )
-    for name, authority in (("server", "ca"), ("client", "ca"), ("stranger", "other-ca")):
-        openssl(
-            "req", "-x509", *key, "-keyout", f"{name}-key.pem", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-            "-CA", f"{authority}.pem", "-CAkey", f"{authority}-key.pem", "-addext", "subjectAltName=IP:127.0.0.1",
-        )  # fmt: skip
-    return directory

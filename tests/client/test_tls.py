@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import socket
 
 import pytest
 
 from wherry.client.address import Tls
-from wherry.client.errors import Unreachable
+from wherry.client.errors import Untrusted
 from wherry.client.tls import TlsWire, context
 
 
@@ -29,9 +30,30 @@ def test_what_comes_after_our_half_close_is_not_lost(certificate, dialled):
     assert answer == hashlib.sha256(payload).hexdigest().encode() * 1000
 
 
+def test_what_had_come_before_our_half_close_is_not_lost_either(certificate, dialled):
+    """Several records may be here that nobody has read yet."""
+    pieces = [os.urandom(10_000) for _ in range(5)]
+
+    def say_pieces(read, write):
+        for piece in pieces:
+            write(piece)
+        read()
+
+    plain = dialled(say_pieces)
+    wire = TlsWire(plain, context(Tls(verify=False)), "localhost")
+    while len(plain.recv(1 << 20, socket.MSG_PEEK)) < 50_000:  # all of them
+        pass
+    came = wire.recv()
+    wire.half_close()
+    while data := wire.recv():
+        came += data
+    wire.close()
+    assert came == b"".join(pieces)
+
+
 def test_a_stranger_is_not_trusted(certificate, dialled):
     plain = dialled(lambda read, write: None)
-    with pytest.raises(Unreachable, match="certificate verify failed"):
+    with pytest.raises(Untrusted, match="certificate verify failed"):
         TlsWire(plain, context(Tls(verify=True)), "localhost")
 
 

@@ -6,7 +6,7 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM
 from _socket import socket as RawSocket  # noqa: N812 - `import socket` costs 5 ms; its C base class does all we need
 from errno import EACCES, ECONNREFUSED, ENOENT, EPERM
 
-from wherry.client.errors import BadAddress, Forbidden, Unreachable
+from wherry.client.errors import BadAddress, Forbidden, Unreachable, Untrusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,13 +88,15 @@ class Wire:
 
 
 def dial(address: Address, tls: Tls | None = None) -> Wire | TlsWire:
-    """A connection to `address`. Raises Unreachable, Forbidden or BadAddress."""
+    """A connection to `address`. Raises Unreachable, Untrusted, Forbidden or BadAddress."""
     try:
         if address.scheme == "unix":
             return Wire(_unix(address.path))
         if address.scheme == "tcp":
             return _tcp(address, tls)
         return Wire(_ssh(address))
+    except Untrusted:
+        raise
     except OSError as reason:
         if reason.errno in (EACCES, EPERM):
             words = f"permission denied while trying to connect to the Wherry daemon socket at {address.text}"

@@ -3,6 +3,7 @@
 ```
 ClientError
 ├── Unreachable         nobody answers at the address
+│   └── Untrusted       somebody does, but one side does not believe the other who it is
 ├── Forbidden           the socket is there, but this user may not open it
 ├── TimedOut            the daemon was silent for longer than the caller wanted to wait
 ├── ProtocolError       what came back is not the Engine API
@@ -28,6 +29,16 @@ class Unreachable(ClientError):
         self.address = address
         self.reason = reason
         self.absent = absent
+
+
+class Untrusted(Unreachable, ConnectionError):
+    """TLS with the daemon at `address` failed; `why` is what was wrong."""
+
+    def __init__(self, address: str, why: str) -> None:
+        ClientError.__init__(self, f"error during connect: {address}: {why}")
+        self.address = address
+        self.reason = None
+        self.absent = False
 
 
 class Forbidden(ClientError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from socket import MSG_DONTWAIT, SHUT_WR, socket
 
-from wherry.client.errors import BadAddress, Unreachable
+from wherry.client.errors import BadAddress, Untrusted
 from wherry.client.sockets import hang_up, limit
 
 TYPE_CHECKING = False
@@ -37,20 +37,22 @@ def context(tls: Tls | None) -> ssl.SSLContext:
 class TlsWire:
     """`Wire` for TLS: the same verbs; records are made and read in memory, the socket sees only ciphertext."""
 
-    __slots__ = ("_ended", "_incoming", "_object", "_outgoing", "_socket", "_unsent")
+    __slots__ = ("_early", "_ended", "_host", "_incoming", "_object", "_outgoing", "_socket", "_unsent")
 
     def __init__(self, plain: socket, made: ssl.SSLContext, host: str) -> None:
         self._socket = plain
+        self._host = host
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = made.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._unsent = b""
+        self._early: list[bytes] = []
         self._ended = False
         try:
             self._shake_hands()
-        except (OSError, ssl.SSLError) as error:
+        except BaseException:
             plain.close()
-            raise Unreachable(f"{host}: {error}") from error
+            raise
 
     def _shake_hands(self) -> None:
         while True:
@@ -59,6 +61,8 @@ class TlsWire:
             except ssl.SSLWantReadError:
                 self._flush()
                 self._feed(self._socket.recv(PIECE))
+            except ssl.SSLError as error:
+                raise Untrusted(self._host, _why(error)) from error
             else:
                 return self._flush()
 
@@ -123,6 +127,9 @@ class TlsWire:
 
     def half_close(self) -> None:
         """Send close_notify and the end of the stream; go on reading."""
+        # What has come must be out of its way: SSL_shutdown(3) throws records away while it looks for an answer.
+        while data := self._decrypted():
+            self._early.append(data)
         try:
             self._object.unwrap()
         except ssl.SSLError:
@@ -138,12 +145,17 @@ class TlsWire:
         self._socket.close()
 
     def _read(self) -> bytes | None:
+        return self._early.pop(0) if self._early else self._decrypted()
+
+    def _decrypted(self) -> bytes | None:
         try:
             return self._object.read(PIECE)
         except ssl.SSLWantReadError:
             return b"" if self._ended else None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
+        except ssl.SSLError as error:
+            raise Untrusted(self._host, _why(error)) from error
 
     def _feed(self, data: bytes) -> None:
         if data:
@@ -158,3 +170,9 @@ class TlsWire:
             self._socket.sendall(pending)
         except BlockingIOError:
             raise TimeoutError("timed out") from None
+
+
+def _why(error: ssl.SSLError) -> str:
+    """In words that say no more of OpenSSL than must be."""
+    words = (error.reason or str(error)).replace("_", " ").lower()
+    return f"{words}: {error.verify_message}" if isinstance(error, ssl.SSLCertVerificationError) else f"tls: {words}"
