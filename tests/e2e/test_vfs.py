@@ -7,7 +7,7 @@ import time
 import pytest
 from tests.e2e.conftest import Daemon, add_bridge, delete_link, remove_everything, wait_for_the_end_of_all
 
-BRIDGE = "wherrytest2"
+BRIDGE = "wherryvfs0"
 CHANGE = "echo new > /tmp/new; echo more >> /etc/passwd; rm -r /home; mkdir -p /var/a/b; ln -s a /var/link"
 CHANGED = ["A /tmp/new", "A /var/a", "A /var/a/b", "A /var/link", "C /etc", "C /etc/passwd", "C /tmp", "C /var"]
 
@@ -15,7 +15,7 @@ CHANGED = ["A /tmp/new", "A /var/a", "A /var/a/b", "A /var/link", "C /etc", "C /
 @pytest.fixture(scope="module")
 def vfs_daemon(tmp_path_factory, busybox_tar):
     daemon = Daemon(tmp_path_factory.mktemp("vfs"), "--storage-driver=vfs", bridge=BRIDGE)
-    add_bridge(BRIDGE, "10.213.9.1/24")
+    add_bridge(BRIDGE, "10.213.31.1/24")
     try:
         daemon.start()
         daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
