@@ -138,6 +138,7 @@ ABSENT = {
             "storage_stats.write_size_bytes",
         )
     },
+    (INSPECT, "HostConfig.BlkioWeightDevice[]"): "shown where the disk's scheduler knows weights",
     ("GET /info", "Containerd"): "there is no containerd",
     ("GET /info", "NRI"): NEWER,
     ("GET /info", "GenericResources[]"): NO_SWARM,

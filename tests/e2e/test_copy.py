@@ -107,6 +107,9 @@ def test_owners_are_kept_or_become_the_containers(daemon, tmp_path):
     daemon.docker("cp", "-a", tmp_path / "f", "cc:/tmp/archived")
     assert daemon.out("exec", "cc", "stat", "-c", "%u:%g", "/tmp/plain") == "12:34"
     assert daemon.out("exec", "cc", "stat", "-c", "%u:%g", "/tmp/archived") == "1000:1000"
+    daemon.docker("run", "-d", "--name", "root", "--network=none", "busybox", "sleep", "1000")
+    daemon.docker("cp", "-a", tmp_path / "f", "root:/tmp/archived")  # nobody has said whose it is to be
+    assert daemon.out("exec", "root", "stat", "-c", "%u:%g", "/tmp/archived") == "12:34"
 
 
 def test_a_read_only_container_takes_files_only_into_what_is_writable(daemon, tmp_path):

@@ -113,9 +113,13 @@ def test_a_limit_is_the_kernels(daemon, flags, file, value):
         assert found == str(value)
 
 
+def a_disk():
+    return next(name for name in ("vda", "sda", "nvme0n1", "xvda") if Path(f"/sys/block/{name}").exists())
+
+
 @pytest.mark.skipif(V2, reason="files of cgroup v1")
 def test_throttles_of_block_devices_are_the_kernels(daemon):
-    device = next(name for name in ("vda", "sda", "nvme0n1", "xvda") if Path(f"/sys/block/{name}").exists())
+    device = a_disk()
     number = Path(f"/sys/block/{device}/dev").read_text().strip()
     for flag, file, rate in (
         ("--device-read-bps", "read_bps", 1 << 20),
@@ -126,6 +130,15 @@ def test_throttles_of_block_devices_are_the_kernels(daemon):
         shown = inside(daemon, f"cat /sys/fs/cgroup/blkio/blkio.throttle.{file}_device", flag, f"/dev/{device}:{rate}")
         assert shown == f"{number} {rate}"
     refused(daemon, "stat /dev/nosuch: no such file or directory", "--device-read-bps", "/dev/nosuch:1")
+
+
+@pytest.mark.skipif(V2, reason="there the limit is taken whatever the scheduler")
+def test_the_weight_of_a_device_without_a_scheduler_for_weights_is_discarded(daemon):
+    device = a_disk()
+    if "[bfq]" in Path(f"/sys/block/{device}/queue/scheduler").read_text():
+        pytest.skip("the scheduler knows weights")
+    done = daemon.docker("run", "--rm", "--network=none", f"--blkio-weight-device=/dev/{device}:300", "busybox", "true")
+    assert "Your kernel does not support Block I/O weight_device" in done.stderr
 
 
 REFUSED = [

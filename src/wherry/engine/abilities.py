@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+BLOCK_DEVICES = Path("/sys/block")
 NUMBER_MAX = 8192
 """The highest number of a processor that is understood, as with dockerd."""
 
@@ -26,6 +27,7 @@ class Abilities:
     cpusets: bool = True
     pids: bool = True
     io_weight: bool = True
+    io_weight_device: bool = True
     io_throttles: bool = True
     cpus: frozenset[int] = frozenset()
     memory_nodes: frozenset[int] = frozenset()
@@ -85,7 +87,16 @@ def _v1() -> dict[str, bool]:
     found = {name: (CGROUPS / file).exists() for name, file in files.items()}
     # The root has a weight of its own with CFQ only; BFQ's are on the levels below.
     weights = ("blkio/blkio.weight", "blkio/blkio.bfq.io_serviced")
-    return {**found, "io_weight": any((CGROUPS / file).exists() for file in weights)}
+    return {
+        **found,
+        "io_weight": any((CGROUPS / file).exists() for file in weights),
+        "io_weight_device": (CGROUPS / "blkio/blkio.weight_device").exists() or _has_bfq(),
+    }
+
+
+def _has_bfq() -> bool:
+    """Whether a device has the scheduler that knows weights of its own."""
+    return any("[bfq]" in path.read_text() for path in BLOCK_DEVICES.glob("*/queue/scheduler"))
 
 
 def _v2() -> dict[str, bool]:
@@ -104,6 +115,7 @@ def _v2() -> dict[str, bool]:
         "cpusets": "cpuset" in controllers,
         "pids": "pids" in controllers,
         "io_weight": io,
+        "io_weight_device": io,
         "io_throttles": io,
     }
 

@@ -72,8 +72,8 @@ async def put(
 ) -> None:
     """Unpack a tar, plain or compressed, into a directory of a container.
 
-    `same_kind` refuses to replace a directory by something else or the reverse; with `as_user` all belongs to the
-    container's user. Raises NotFound, Conflict, InvalidParameter, EngineError in dockerd's words.
+    `same_kind` refuses to replace a directory by something else or the reverse; with `as_user` all belongs to the user
+    that the container names, if it does. Raises NotFound, Conflict, InvalidParameter, EngineError in dockerd's words.
     """
     _check(path)
     # As with dockerd one tar goes in after the other: two would be in each other's way.
@@ -87,7 +87,7 @@ async def put(
 
 async def _put(visited: Visited, path: str, body: Body, *, same_kind: bool, as_user: bool) -> None:
     container = visited.container
-    owner = await asyncio.to_thread(_owner, visited) if as_user else None
+    owner = await asyncio.to_thread(_owner, visited) if as_user and container.config.user else None
     worker, control = await asyncio.to_thread(
         start_put,
         visited.view,

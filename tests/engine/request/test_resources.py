@@ -10,7 +10,8 @@ from wherry.model.errors import InvalidParameter
 ABLE = Abilities(cpus=frozenset((0, 1, 2, 5)), memory_nodes=frozenset((0,)))
 UNABLE = Abilities(
     memory=False, swap=False, reservation=False, swappiness=False, oom_kill_disable=False, kernel_memory_tcp=False,
-    shares=False, quota=False, realtime=False, cpusets=False, pids=False, io_weight=False, io_throttles=False,
+    shares=False, quota=False, realtime=False, cpusets=False, pids=False, io_weight=False, io_weight_device=False,
+    io_throttles=False,
 )  # fmt: skip
 MIB = 1 << 20
 UNMOUNTED = "or the cgroup is not mounted"

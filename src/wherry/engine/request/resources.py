@@ -102,7 +102,7 @@ def _discards_of_processors(said: HostConfig, able: Abilities) -> _Discards:
 def _discards_of_io(said: HostConfig, able: Abilities) -> _Discards:
     if said.blkio_weight and not able.io_weight:
         yield {"blkio_weight": 0}, f"Your kernel does not support Block I/O weight {_UNMOUNTED}. Weight discarded."
-    if said.blkio_weight_device and not able.io_weight:
+    if said.blkio_weight_device and not able.io_weight_device:
         words = f"Your kernel does not support Block I/O weight_device {_UNMOUNTED}. Weight-device discarded."
         yield {"blkio_weight_device": ()}, words
     limits = (
