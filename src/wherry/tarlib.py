@@ -3,6 +3,6 @@
 import tarfile
 
 if not hasattr(tarfile, "data_filter"):
-    from backports import tarfile  # type: ignore[no-redef,import-not-found,unused-ignore]
+    from backports import tarfile  # type: ignore[no-redef,import-not-found,import-untyped,unused-ignore]
 
 __all__ = ["tarfile"]

@@ -133,6 +133,8 @@ class StartWithHooks(Scenario):
     def act(self):
         self.daemon.do("POST", "/containers/cc/start")
         self.daemon.do("POST", "/containers/cc/stop?t=0")
+        # Whoever looks into it is let in when all of its last life has been taken down.
+        self.daemon.do("HEAD", "/containers/cc/archive?path=/")
 
     def check(self):
         assert self.startable() in ("created", "running", "exited")

@@ -177,7 +177,7 @@ def test_signals_are_as_a_program_expects_them(cellar):
     [
         ("nosuch", 'exec: "nosuch": executable file not found in $PATH', 127),
         ("/x", 'exec: "/x": stat /x: no such file or directory', 127),
-        ("/etc", 'exec: "/etc": is a directory', 126),
+        ("/etc", 'exec: "/etc": is a directory: permission denied', 126),
         ("/etc/passwd", 'exec: "/etc/passwd": permission denied', 126),
         ("/bin/sh/x", 'exec: "/bin/sh/x": stat /bin/sh/x: not a directory', 126),
     ],

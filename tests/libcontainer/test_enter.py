@@ -93,7 +93,7 @@ def test_it_joins_mapped_ids(cellar):
     ("command", "message", "code"),
     [
         ("nosuch", 'exec: "nosuch": executable file not found in $PATH', 127),
-        ("/etc", 'exec: "/etc": is a directory', 126),
+        ("/etc", 'exec: "/etc": is a directory: permission denied', 126),
     ],
 )
 def test_a_program_that_cannot_run_is_told(cellar, sleeping, command, message, code):

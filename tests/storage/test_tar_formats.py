@@ -4,12 +4,12 @@ import io
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from wherry.storage.vfs import Vfs
+from wherry.tarlib import tarfile
 
 SPARSE = {
     "old gnu": ["--format=gnu", "--sparse"],
