@@ -61,6 +61,7 @@ POST /containers/nosuch/exec {"Cmd": ["true"]} => 404 No such container: nosuch
 POST /containers/nosuch/kill => 404 cannot kill container: nosuch: No such container: nosuch
 POST /containers/nosuch/stop => 404 No such container: nosuch
 POST /containers/nosuch/wait?condition=bad => 400 invalid condition: "bad"
+POST /v1.29/containers/nosuch/wait?condition=bad => 404 No such container: nosuch
 GET /containers/nosuch/logs => 400 Bad parameters: you must choose at least one stream
 GET /containers/nosuch/logs?stdout=1&since=abc => 404 No such container: nosuch
 DELETE /containers/nosuch => 404 No such container: nosuch

@@ -73,6 +73,10 @@ def test_health_checks_take_at_least_a_millisecond(name, nanoseconds):
 def test_an_option_that_is_not_served_is_named():
     with pytest.raises(Unsupported, match=r"HostConfig\.Cgroup is not supported yet"):
         refuse_unserved(HostConfig(cgroup="x"), NetworkingConfig())
+    with pytest.raises(Unsupported, match=r"UsernsMode 'other' is not supported yet"):
+        refuse_unserved(HostConfig(userns_mode="other"), NetworkingConfig())
+    for mode in ("", "host", "private"):
+        refuse_unserved(HostConfig(userns_mode=mode), NetworkingConfig())
 
 
 @pytest.mark.parametrize(
