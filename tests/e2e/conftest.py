@@ -158,11 +158,10 @@ def busybox_tar(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def shared_daemon(tmp_path_factory, busybox_tar):
-    """One daemon for all tests that leave it running; its image is called busybox."""
-    daemon = Daemon(tmp_path_factory.mktemp("wherry"))
-    add_bridge(BRIDGE, BRIDGE_ADDRESS)
+@contextlib.contextmanager
+def serving(daemon: Daemon, address: str, busybox_tar: Path):
+    """A daemon on a bridge of its own, with the image busybox; in the end nothing is left of it."""
+    add_bridge(daemon.bridge, address)
     try:
         daemon.start()
         daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
@@ -172,28 +171,26 @@ def shared_daemon(tmp_path_factory, busybox_tar):
             remove_everything(daemon)
             daemon.stop()
             wait_for_the_end_of_all(daemon)
-        delete_link(BRIDGE)
+        delete_link(daemon.bridge)
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory, busybox_tar):
+    """One daemon for all tests that leave it running; its image is called busybox."""
+    with serving(Daemon(tmp_path_factory.mktemp("wherry")), BRIDGE_ADDRESS, busybox_tar) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")
 def another_daemon(tmp_path_factory, busybox_tar):
     """A daemon of a module's own, on its own bridge and with TCP: its address is in `tcp`."""
-    bridge = "wherrytest1"
-    add_bridge(bridge, "10.213.8.1/24")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    daemon = Daemon(tmp_path_factory.mktemp("another"), f"--host=tcp://0.0.0.0:{port}", "--tls=false", bridge=bridge)
+    flags = (f"--host=tcp://0.0.0.0:{port}", "--tls=false")
+    daemon = Daemon(tmp_path_factory.mktemp("another"), *flags, bridge="wherrytest1")
     daemon.tcp = ("127.0.0.1", port)
-    try:
-        daemon.start()
-        daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
+    with serving(daemon, "10.213.8.1/24", busybox_tar):
         yield daemon
-    finally:
-        if daemon.process is not None:
-            remove_everything(daemon)
-            daemon.stop()
-            wait_for_the_end_of_all(daemon)
-        delete_link(bridge)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from docker.errors import APIError
-from tests.e2e.conftest import Daemon, add_bridge, delete_link, remove_everything, wait_for_the_end_of_all
+from tests.e2e.conftest import Daemon, serving
 from tests.xfs import quota_disk, report
 
 BRIDGE = "wherrytest3"
@@ -19,18 +19,8 @@ def sized_daemon(tmp_path_factory, busybox_tar):
     daemon = Daemon(tmp_path_factory.mktemp("sized"), bridge=BRIDGE)
     disk = daemon.root / "data"
     disk.mkdir()
-    with quota_disk(disk, daemon.root / "image"):
-        add_bridge(BRIDGE, "10.213.10.1/24")
-        try:
-            daemon.start()
-            daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
-            yield daemon
-        finally:
-            if daemon.process is not None:
-                remove_everything(daemon)
-                daemon.stop()
-                wait_for_the_end_of_all(daemon)
-            delete_link(BRIDGE)
+    with quota_disk(disk, daemon.root / "image"), serving(daemon, "10.213.10.1/24", busybox_tar):
+        yield daemon
 
 
 @pytest.fixture

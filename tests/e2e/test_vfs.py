@@ -5,7 +5,7 @@ import tarfile
 import time
 
 import pytest
-from tests.e2e.conftest import Daemon, add_bridge, delete_link, remove_everything, wait_for_the_end_of_all
+from tests.e2e.conftest import Daemon, serving
 
 BRIDGE = "wherryvfs0"
 CHANGE = "echo new > /tmp/new; echo more >> /etc/passwd; rm -r /home; mkdir -p /var/a/b; ln -s a /var/link"
@@ -15,17 +15,8 @@ CHANGED = ["A /tmp/new", "A /var/a", "A /var/a/b", "A /var/link", "C /etc", "C /
 @pytest.fixture(scope="module")
 def vfs_daemon(tmp_path_factory, busybox_tar):
     daemon = Daemon(tmp_path_factory.mktemp("vfs"), "--storage-driver=vfs", bridge=BRIDGE)
-    add_bridge(BRIDGE, "10.213.31.1/24")
-    try:
-        daemon.start()
-        daemon.docker("import", "--change", 'CMD ["sh"]', busybox_tar, "busybox:latest")
+    with serving(daemon, "10.213.31.1/24", busybox_tar):
         yield daemon
-    finally:
-        if daemon.process is not None:
-            remove_everything(daemon)
-            daemon.stop()
-            wait_for_the_end_of_all(daemon)
-        delete_link(BRIDGE)
 
 
 def snapshots(daemon):
