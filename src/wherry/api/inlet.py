@@ -23,7 +23,7 @@ from wherry.api.routing import Call
 from wherry.api.target import expects
 from wherry.engine.aside import aside
 from wherry.model.errors import InvalidParameter
-from wherry.storage.framing import UNEXPECTED_EOF, FramedBody, FramingError
+from wherry.storage.framing import UNEXPECTED_EOF, FramedBody, FramingError, drop
 from wherry.storage.visits import Unread
 
 _PIECE = 1 << 18
@@ -167,10 +167,7 @@ class Inlet:
             except BlockingIOError:
                 self._wait(out, select.POLLOUT)
                 continue
-            while pieces and done >= len(pieces[0]):
-                done -= len(pieces.pop(0))
-            if pieces:
-                pieces[0] = pieces[0][done:]
+            drop(pieces, done)
 
     def _wait(self, fd: int, events: int) -> None:
         poll = select.poll()

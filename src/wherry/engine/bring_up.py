@@ -29,7 +29,7 @@ from wherry.model.container import Container, State
 from wherry.model.errors import InvalidParameter, NotFound
 from wherry.model.health import at_start
 from wherry.model.network import Attachment
-from wherry.model.state import Happening, after
+from wherry.model.state import Happening, Status, after
 from wherry.oci.runtime import Spec
 
 # dockerd's and runc's prefix; clients match on what follows (docker CLI: exit codes 126 and 127).
@@ -69,15 +69,7 @@ async def bring_up(engine: Engine, container: Container, live: Live) -> Containe
         crash_point("start.network-joined")
         await hold_volumes(engine, container, undo)
         held.append(container)
-        state = State(
-            status=running,
-            started_ns=now_ns(),
-            finished_ns=container.state.finished_ns,
-            restart_count=container.state.restart_count,
-            health=at_start(container.config, container.state.health),
-        )
-        networking = _with_network_ids(container.networking, joined.attachment)
-        expected = replace(container, attachment=joined.attachment, networking=networking, state=state)
+        expected = _expected(container, joined.attachment, running)
         # It becomes durable while the process is made; until that is there, memory does not say that it runs:
         # whoever reads so must be able to end it.
         foretold = engine.containers.foretell(container.id, _foretold(container, expected))
@@ -116,6 +108,19 @@ async def _named_as_its_owner(engine: Engine, container: Container) -> Container
         return container
     changed = await engine.change(container.id, lambda now: replace(now, config=config))
     return replace(changed, state=container.state)
+
+
+def _expected(container: Container, attachment: Attachment, status: Status) -> Container:
+    """What it is to be once its process is there, but for the pid."""
+    state = State(
+        status=status,
+        started_ns=now_ns(),
+        finished_ns=container.state.finished_ns,
+        restart_count=container.state.restart_count,
+        health=at_start(container.config, container.state.health),
+    )
+    networking = _with_network_ids(container.networking, attachment)
+    return replace(container, attachment=attachment, networking=networking, state=state)
 
 
 def _with_network_ids(said: NetworkingConfig, attachment: Attachment) -> NetworkingConfig:

@@ -108,3 +108,11 @@ class FramedBody:
         line = self._rest[self._at : end]
         self._at = end + 1
         return line.removesuffix(b"\r")
+
+
+def drop(pieces: list[memoryview], written: int) -> None:
+    """Take from pieces what writev(2) has written of them."""
+    while pieces and written >= len(pieces[0]):
+        written -= len(pieces.pop(0))
+    if pieces:
+        pieces[0] = pieces[0][written:]

@@ -5,7 +5,7 @@ import fcntl
 import os
 from typing import Protocol
 
-from wherry.storage.framing import UNEXPECTED_EOF, FramedBody, FramingError
+from wherry.storage.framing import UNEXPECTED_EOF, FramedBody, FramingError, drop
 
 PIPE_BYTES = 1 << 20
 _SPLICE_MIN = 1 << 16
@@ -113,8 +113,5 @@ def _write(out: int, pieces: list[memoryview]) -> int:
     while pieces:
         done = os.writev(out, pieces[:_PIECES_MAX])
         size += done
-        while pieces and done >= len(pieces[0]):
-            done -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][done:]
+        drop(pieces, done)
     return size
