@@ -1,6 +1,8 @@
 """`update`: what it changes, the kernel has at once, inspect shows, and a restart keeps."""
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -167,11 +169,17 @@ def test_another_restart_policy_counts_from_the_next_end_on(daemon):
     daemon.docker("update", "--restart", "on-failure:1", name)
     assert host_config(daemon, name)["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 1}
     for ups in (1, 2):
-        while daemon.out("logs", name).count("up") < ups:
+        while daemon.out("logs", name).count("up") < ups or (pid := running_pid(daemon, name, restarts=ups - 1)) is None:
             time.sleep(0.02)
-        daemon.docker("exec", name, "kill", "-TERM", "1")
+        os.kill(pid, signal.SIGTERM)
     daemon.docker("wait", name)
     assert daemon.out("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}", name) == "1 exited 3"
+
+
+def running_pid(daemon, name, *, restarts):
+    """Of a container that has been restarted so often, and runs."""
+    count, status, pid = daemon.out("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.Pid}}", name).split()
+    return int(pid) if (int(count), status) == (restarts, "running") else None
 
 
 def test_an_update_is_told_and_shown_by_wherry_too(daemon, limited):
