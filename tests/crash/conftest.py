@@ -83,7 +83,10 @@ class Daemon:
 
     def died(self):
         """Wait for its end, which must have been by its own SIGKILL."""
-        code = self.process.wait(SECONDS)
+        try:
+            code = self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            code = "nothing"
         assert code == -signal.SIGKILL, f"it ended with {code}:\n{self.log.read_text()[-3000:]}"
         return True
 

@@ -122,14 +122,15 @@ def hooked(specifications, tmp_path):
     """A device with hooks: one changes the root file system, the others write down that and how they were called."""
     daemon, low, _ = specifications
     link = program(tmp_path, "link.sh", f'{FIND_ROOT} mkdir -p "$root/opt" && ln -s "$1" "$root/opt/$NAME"')
-    note = program(tmp_path, "note.sh", f'cat >> {tmp_path}/notes; echo " $1" >> {tmp_path}/notes')
+    note = program(tmp_path, "note.sh", f'state=$(cat); echo "$state $1" >> {tmp_path}/notes')
     hooks = [hook("createContainer", link, "/of/the/hook", env=["NAME=linked", "PATH=/usr/bin:/bin"])]
     hooks += [hook(name, note, name) for name in ("createRuntime", "poststart", "poststop")]
     write(low, "linked.json", "vendor.com/linked", {"name": "it", "containerEdits": {"hooks": hooks}})
 
     def notes():
         """Which hooks ran so far, with the states they were told."""
-        lines = (tmp_path / "notes").read_text().splitlines() if (tmp_path / "notes").exists() else []
+        text = (tmp_path / "notes").read_text() if (tmp_path / "notes").exists() else ""
+        lines = text.rpartition("\n")[0].splitlines()  # one may be on its way
         return [(word, json.loads(state)) for state, _, word in (line.rpartition(" ") for line in lines)]
 
     return daemon, notes

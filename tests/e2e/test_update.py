@@ -169,7 +169,9 @@ def test_another_restart_policy_counts_from_the_next_end_on(daemon):
     daemon.docker("update", "--restart", "on-failure:1", name)
     assert host_config(daemon, name)["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 1}
     for ups in (1, 2):
-        while daemon.out("logs", name).count("up") < ups or (pid := running_pid(daemon, name, restarts=ups - 1)) is None:
+        while (
+            daemon.out("logs", name).count("up") < ups or (pid := running_pid(daemon, name, restarts=ups - 1)) is None
+        ):
             time.sleep(0.02)
         os.kill(pid, signal.SIGTERM)
     daemon.docker("wait", name)
@@ -177,9 +179,9 @@ def test_another_restart_policy_counts_from_the_next_end_on(daemon):
 
 
 def running_pid(daemon, name, *, restarts):
-    """Of a container that has been restarted so often, and runs."""
+    """Of a container that has been restarted so often; 0 when it does not run."""
     count, status, pid = daemon.out("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.Pid}}", name).split()
-    return int(pid) if (int(count), status) == (restarts, "running") else None
+    return int(pid) if (int(count), status) == (restarts, "running") else 0
 
 
 def test_an_update_is_told_and_shown_by_wherry_too(daemon, limited):

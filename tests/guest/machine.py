@@ -17,11 +17,13 @@ import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 SKIP = 77
+TERMINATED = 143
 MEMORY_MIB = 1536
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 # insmod wants them in this order.
@@ -81,6 +83,7 @@ def main():
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds until the machine is switched off")
     parser.add_argument("command", nargs="+")
     words = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         return run(words.command, words.timeout)
     except Unavailable as reason:

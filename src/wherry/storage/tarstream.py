@@ -2,11 +2,14 @@
 
 import os
 
+from wherry.linux.reservation import reserved
 from wherry.storage.source import Source
 from wherry.storage.tarnumbers import UNEXPECTED_EOF, TarError
 
 RECORD = 512
 _READ_SIZE = 1 << 20
+# What a header promises may never come, and all the room on a disk is not for it.
+_RESERVED_BYTES_MAX = 1 << 27
 
 
 class RecordStream:
@@ -53,6 +56,13 @@ class RecordStream:
         if size > self._payload:
             raise TarError(UNEXPECTED_EOF)
         self._payload -= size
+        while size:
+            step = min(size, _RESERVED_BYTES_MAX)
+            with reserved(out, step):
+                self._copy(out, step)
+            size -= step
+
+    def _copy(self, out: int, size: int) -> None:
         while size:
             if self._position >= len(self._buffer):
                 size -= self._source.move(out, size)
