@@ -6,6 +6,7 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM
 from _socket import socket as RawSocket  # noqa: N812 - `import socket` costs 5 ms; its C base class does all we need
 from errno import EACCES, ECONNREFUSED, ENOENT, EPERM
 
+from wherry.client.doomed import await_end_of_doomed
 from wherry.client.errors import BadAddress, Forbidden, Unreachable, Untrusted
 
 TYPE_CHECKING = False
@@ -109,10 +110,13 @@ def _unix(path: str) -> RawSocket:
     socket = RawSocket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
         socket.connect(path)
+        if not await_end_of_doomed(socket):
+            return socket
     except BaseException:
         socket.close()
         raise
-    return socket
+    socket.close()
+    return _unix(path)
 
 
 def _tcp(address: Address, tls: Tls | None) -> Wire | TlsWire:
