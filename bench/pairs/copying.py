@@ -80,7 +80,7 @@ def _pair(
     name: str, title: str, measure: Callable[[Engine, Watch], None], *, large: bool = True, goal: Times | None = None
 ) -> Pair:
     ready = prepare if large else None
-    return Pair(name=name, title=title, measure=measure, prepare=ready, goal=goal, runs=7, pauses=False)
+    return Pair(name=name, title=title, measure=measure, prepare=ready, goal=goal, runs=7, pauses=not large)
 
 
 PAIRS = (
