@@ -98,6 +98,11 @@ class Daemon:
         self.process.terminate()
         assert self.process.wait(SECONDS) == 0
 
+    def settle(self):
+        """Have all done that was begun: what ends is taken down after the answer, at any moment."""
+        self.stop()
+        assert self.start()
+
     @contextlib.contextmanager
     def wishing(self, wish):
         self.wish.write_text(wish)

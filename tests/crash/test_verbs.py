@@ -465,6 +465,7 @@ class Links(Scenario):
         self.daemon.run(name="db")
         self.daemon.run(name="cc", Links=["db:alias", "db:other"])
         self.daemon.do("POST", "/containers/db/stop?t=0")
+        self.daemon.settle()
         # Which address is the lowest free one is a matter of moments, so the one of before is made another.
         hosts = Path(self.daemon.inspect("cc")["HostsPath"])
         hosts.write_text(re.sub(r"^\S+(?=\t(alias|other))", "10.213.9.250", hosts.read_text(), flags=re.MULTILINE))
@@ -648,6 +649,7 @@ class Open(Scenario):
         self.daemon.run(name="lives", PortBindings=PORT)
         self.daemon.run("true", name="ended")
         wait(self.daemon, "ended")
+        self.daemon.settle()
         container = self.daemon.run("sh", "-c", "mkfifo /f; read x < /f; exit 7", name="cc")
         self.pid, fifo = self.daemon.pid("lives"), fifo_of(self.daemon.pid(container))
         self.daemon.kill()
