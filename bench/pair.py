@@ -8,6 +8,8 @@ from typing import Self
 
 from bench.engines import Engine
 
+PAUSED = "/paused"  # what the name of a row ends with that was measured with pauses
+
 
 class Watch:
     """Takes one figure: the time that a `with` lasts, in milliseconds, or what is told by `note`."""
@@ -108,7 +110,7 @@ def row(pair: Pair, figures: dict[str, list[float]], *, paused: bool) -> Row:
     goal = pair.goal
     peer = statistics.median(theirs) if theirs else None
     return Row(
-        name=f"{pair.name}{'/paused' if paused else ''}",
+        name=f"{pair.name}{PAUSED if paused else ''}",
         title=f"{pair.title}{', pauses of 150 ms' if paused else ''}",
         unit=pair.unit,
         goal=str(goal) if goal else "",

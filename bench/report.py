@@ -11,7 +11,8 @@ from typing import Any
 
 import wherry
 from bench.engines import Engine
-from bench.pair import Row
+from bench.pair import PAUSED, Row
+from bench.pairs import every_pair
 
 HEADING = f"{'median of the runs':62}{'wherry':>10}{'dockerd':>10}{'ratio':>8}  goal"
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -51,10 +52,16 @@ def keep(rows: list[Row], machine: dict[str, str], *, json_file: Path | None, pa
     kept: dict[str, Any] = {row.name: dataclasses.asdict(row) for row in rows}
     if json_file:
         before = json.loads(json_file.read_text())["rows"] if json_file.exists() else []
-        kept = {row["name"]: row for row in before} | kept
+        kept = in_order({row["name"]: row for row in before} | kept)
         json_file.write_text(json.dumps({"machine": machine, "rows": list(kept.values())}, indent=1) + "\n")
     if page:
         write_page(page, [Row(**row) for row in kept.values()], machine)
+
+
+def in_order(rows: dict[str, Any]) -> dict[str, Any]:
+    """Rows by name as their pairs stand in the source, whenever they were measured; those of no pair are left out."""
+    names = [f"{pair.name}{end}" for pair in every_pair() for end in ("", PAUSED)]
+    return {name: rows[name] for name in names if name in rows}
 
 
 def write_page(page: Path, rows: list[Row], machine: dict[str, str]) -> None:

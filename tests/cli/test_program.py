@@ -109,14 +109,14 @@ with open({socket!r} + ".started", "a") as log:
     log.write("started\\n")
 os.write(int(sys.argv[2]), b"\\n")
 os.close(int(sys.argv[2]))
-for _ in range(2):  # the starter's question, and the verb's own connection
-    listening.accept()
+taken = [listening.accept()[0] for _ in range(2)]  # the starter's question, and the verb's own connection
+taken[-1].recv(1)
 """
 
 
 @pytest.fixture
 def starting(tmp_path, monkeypatch):
-    """Starts what stands for a daemon: a program that listens, takes two connections and ends."""
+    """Starts what stands for a daemon: a program that listens, and ends with its second connection."""
     from wherry.cli import daemon
     from wherry.client.address import parse
     from wherry.client.client import Client

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from bench.report import in_order
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,12 @@ def test_every_pair_has_a_name_and_a_title():
     names = [line.split()[0] for line in listed]
     assert len(set(names)) == len(names)
     assert {"run-bridge", "exec", "create", "log-short-lines", "logs", "pipe", "memory-idle", "ps"} <= set(names)
+
+
+def test_figures_stand_in_the_order_of_the_pairs_whenever_they_were_taken():
+    taken = ["inspect", "nothing-of-ours", "commit-small-raw/paused", "commit-small-raw", "commit-small"]
+    rows = in_order({name: {"name": name} for name in taken})
+    assert list(rows) == ["commit-small", "commit-small-raw", "commit-small-raw/paused", "inspect"]
 
 
 @pytest.mark.peer
