@@ -1,5 +1,7 @@
 """Records on the wire: the fields that dockerd 28.5 shows, no more and no less."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,6 +12,7 @@ from wherry.api.views.durations import human_duration
 from wherry.api.views.event import event_view
 from wherry.api.views.image import image_summary_view, image_view, removed_view, step_view
 from wherry.api.views.info import info_view
+from wherry.api.views.inspections import Inspections
 from wherry.api.views.network import network_view
 from wherry.api.views.network_settings import networks_view, ports_view
 from wherry.api.views.rows import Rows
@@ -83,12 +86,28 @@ CONFIG_FIELDS = {
 }  # fmt: skip
 
 
-def inspected(container=CONTAINER, **more):
-    inspection = Inspection(
-        container=container, exec_ids=(), log_path="/l", resolv_conf_path="/r", hostname_path="/n", hosts_path="/h",
-        graph_driver="overlay", graph_data={"MergedDir": "/m"}, **more,
+def inspection(container=CONTAINER, **more):
+    return Inspection(
+        container=container, log_path="/l", resolv_conf_path="/r", hostname_path="/n", hosts_path="/h",
+        graph_driver="overlay", graph_data={"MergedDir": "/m"}, **{"exec_ids": (), **more},
     )  # fmt: skip
-    return inspection_view(inspection, sandbox_key="/proc/5/ns/net")
+
+
+def inspected(container=CONTAINER, **more):
+    return inspection_view(inspection(container, **more), sandbox_key="/proc/5/ns/net")
+
+
+def test_an_inspection_is_encoded_anew_when_anything_in_it_is_another():
+    inspections = Inspections()
+    first = inspections.encode(inspection())
+    assert inspections.encode(inspection()) is first
+    ended = replace(CONTAINER, state=State(status=Status.EXITED, exit_code=3))
+    others = [inspection(ended), inspection(exec_ids=("1",)), inspection(links=("/db:/r1/db",)), inspection()]
+    found = [json.loads(inspections.encode(other)) for other in others]
+    assert [each["State"]["ExitCode"] for each in found] == [3, 0, 0, 0]
+    assert [each["ExecIDs"] for each in found] == [None, ["1"], None, None]
+    assert [each["HostConfig"]["Links"] for each in found] == [None, None, ["/db:/r1/db"], None]
+    assert found[-1] == json.loads(first)
 
 
 def test_inspect_has_dockers_fields_in_dockers_order():

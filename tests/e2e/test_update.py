@@ -169,19 +169,17 @@ def test_another_restart_policy_counts_from_the_next_end_on(daemon):
     daemon.docker("update", "--restart", "on-failure:1", name)
     assert host_config(daemon, name)["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 1}
     for ups in (1, 2):
-        while (
-            daemon.out("logs", name).count("up") < ups or (pid := running_pid(daemon, name, restarts=ups - 1)) is None
-        ):
+        while daemon.out("logs", name).count("up") < ups or not running_pid(daemon, name, restarts=ups - 1):
             time.sleep(0.02)
-        os.kill(pid, signal.SIGTERM)
+        os.kill(running_pid(daemon, name, restarts=ups - 1), signal.SIGTERM)
     daemon.docker("wait", name)
     assert daemon.out("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}", name) == "1 exited 3"
 
 
 def running_pid(daemon, name, *, restarts):
-    """Of a container that has been restarted so often; 0 when it does not run."""
+    """Of a container that has been restarted so often; None when it does not run."""
     count, status, pid = daemon.out("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.Pid}}", name).split()
-    return int(pid) if (int(count), status) == (restarts, "running") else 0
+    return int(pid) if (int(count), status) == (restarts, "running") else None
 
 
 def test_an_update_is_told_and_shown_by_wherry_too(daemon, limited):

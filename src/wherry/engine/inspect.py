@@ -35,7 +35,7 @@ class Inspection:
 async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspection:
     """Everything of a container. Raises NotFound."""
     container = find(engine, name)
-    files = _files_of(engine, container)
+    files = str(_files_of(engine, container))
     was_started = container.state.started_ns > 0
     has_snapshot = engine.storage.exists(container.id)
     has_log = container.host_config.log_config.type == "json-file"
@@ -44,9 +44,9 @@ async def inspect(engine: Engine, name: str, *, size: bool = False) -> Inspectio
         container=container,
         exec_ids=tuple(record.id for record in running_execs if record.running or record.exit_code is None),
         log_path=str(log_path(engine, container)) if was_started and has_log else "",
-        resolv_conf_path=str(files / "resolv.conf") if was_started else "",
-        hostname_path=str(files / "hostname") if was_started else "",
-        hosts_path=str(files / "hosts") if was_started else "",
+        resolv_conf_path=f"{files}/resolv.conf" if was_started else "",
+        hostname_path=f"{files}/hostname" if was_started else "",
+        hosts_path=f"{files}/hosts" if was_started else "",
         graph_driver=engine.storage.name,
         graph_data={"ID": container.id, **engine.storage.describe(container.id)} if has_snapshot else {},
         sizes=await sizes_of(engine, container) if size else None,

@@ -12,7 +12,7 @@ from wherry.api.connection import following
 from wherry.api.requests import create_request, update_request
 from wherry.api.routing import Call, RouteTable
 from wherry.api.sessions import in_session
-from wherry.api.views.container import inspection_view
+from wherry.api.views.inspections import Inspections
 from wherry.api.views.rows import Rows
 from wherry.api.views.stats import stats_view
 from wherry.engine.change import change
@@ -35,6 +35,7 @@ from wherry.model.config import ChangeRequest
 
 routes = RouteTable()
 rows = Rows()
+inspections = Inspections()
 
 
 @routes.route("GET", "/containers/json")
@@ -65,8 +66,7 @@ async def create_one(call: Call) -> StreamResponse:
 async def inspect_one(call: Call) -> StreamResponse:
     """`docker inspect`."""
     found = await inspect(call.engine, call.name, size=call.form.flag("size"))
-    pid = found.container.state.pid
-    return answer(inspection_view(found, sandbox_key=f"/proc/{pid}/ns/net" if pid else ""))
+    return answer_encoded(inspections.encode(found))
 
 
 @routes.route("POST", "/containers/{name}/start")
