@@ -168,6 +168,36 @@ def test_a_daemon_starts_on_a_full_disk_and_its_containers_run_on(daemon, disk):
     eventually(lambda: len(logged(daemon)) > lines, "it logs no more")
 
 
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+def test_what_cannot_be_recorded_is_taken_back(daemon, disk, verb):
+    prepare(daemon)
+    pid, state = daemon.pid("web"), freezer_of(daemon, "web")
+    if verb == "unpause":
+        daemon.do("POST", "/containers/web/pause")
+    before = state.read_text()
+    disk.spoil()
+    status, answer = daemon.ask("POST", f"/containers/web/{verb}")
+    assert status == 500, answer
+    assert "wherry.db" in answer["message"]
+    assert state.read_text() == before
+    daemon.kill()
+    state.write_text("THAWED" if V1 else "0")
+    os.kill(pid, signal.SIGKILL)
+    repair(disk)
+    assert daemon.start()
+    whole(daemon)
+
+
+V1 = Path("/sys/fs/cgroup/freezer").is_dir()
+
+
+def freezer_of(daemon, name):
+    """The file that says whether the kernel runs a container's processes."""
+    container = daemon.inspect(name)["Id"]
+    legacy = Path("/sys/fs/cgroup/freezer/docker", container, "freezer.state")
+    return legacy if V1 else Path("/sys/fs/cgroup/docker", container, "cgroup.freeze")
+
+
 def test_a_disk_that_turns_read_only_is_told(daemon, disk):
     prepare(daemon)
     disk.spoil()

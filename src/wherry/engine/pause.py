@@ -1,9 +1,12 @@
 """`POST /containers/{id}/pause` and `/unpause`: the freezer."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
 from msgspec.structs import replace
 
 from wherry.crashpoints import crash_point
-from wherry.drivers.driver import Process
+from wherry.drivers.driver import Process, ProcessGone
 from wherry.engine.containers import find
 from wherry.engine.engine import Engine, Live
 from wherry.engine.telling import tell
@@ -21,7 +24,8 @@ async def pause(engine: Engine, name: str) -> None:
         process = _process_to_freeze(engine, container, live)
         await process.pause()
         crash_point("pause.frozen")
-        await _mark(engine, container, Happening.PAUSE)
+        async with _or_else(process.resume):  # what nobody knows to be frozen nobody could thaw
+            await _mark(engine, container, Happening.PAUSE)
     tell(engine, container, "pause")
 
 
@@ -35,7 +39,8 @@ async def unpause(engine: Engine, name: str) -> None:
             raise EngineError(f"Container {container.id} is not paused")
         await live.process.resume()
         crash_point("unpause.thawed")
-        await _mark(engine, container, Happening.UNPAUSE)
+        async with _or_else(live.process.pause):
+            await _mark(engine, container, Happening.UNPAUSE)
     tell(engine, container, "unpause")
 
 
@@ -50,6 +55,17 @@ def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Proc
             return live.process
         case _:
             raise Conflict(f"container {container.id} is not running")
+
+
+@asynccontextmanager
+async def _or_else(undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """What cannot be recorded is taken back."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProcessGone):
+            await undo()
+        raise
 
 
 async def _mark(engine: Engine, container: Container, happening: Happening) -> None:

@@ -7,8 +7,8 @@ from wherry.api.answers import encode
 from wherry.api.views.container import inspection_view
 from wherry.engine.inspect import Inspection
 
-# Some four kilobytes each.
-INSPECTIONS_MAX = 256
+# Those that somebody waits for; removed ones are forgotten with the next few.
+INSPECTIONS_MAX = 16
 
 
 class Inspections:
@@ -26,7 +26,8 @@ class Inspections:
         if known != inspection:
             pid = container.state.pid
             body = encode(inspection_view(inspection, sandbox_key=f"/proc/{pid}/ns/net" if pid else ""))
+            self._known.pop(container.id, None)
             if len(self._known) >= INSPECTIONS_MAX:
-                self._known.clear()
+                del self._known[next(iter(self._known))]
             self._known[container.id] = inspection, body
         return body
