@@ -57,6 +57,28 @@ def test_one_that_is_alive_or_stopped_is_talked_to(listener):
     dial(address).close()
 
 
+HAND_ON = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+if os.fork():
+    os._exit(0)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_dead_one_handed_on_is_talked_to(tmp_path):
+    command = [sys.executable, "-c", HAND_ON, tmp_path / "s"]
+    # Nobody asks for the end of who called listen(2), so the kernel keeps it.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as zombie:
+        zombie.stdout.readline()
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        dial(parse(f"unix://{tmp_path}/s")).close()
+        zombie.stdin.close()
+
+
 def test_the_end_of_one_that_was_killed_is_waited_for(listener, frozen):
     process, address = listener
     dial(address).close()  # frozen alone is not dead

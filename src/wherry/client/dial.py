@@ -107,16 +107,26 @@ def dial(address: Address, tls: Tls | None = None) -> Wire | TlsWire:
 
 
 def _unix(path: str) -> RawSocket:
-    socket = RawSocket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    socket = _connected(path)
     try:
-        socket.connect(path)
-        if not await_end_of_doomed(socket):
-            return socket
+        is_doomed = await_end_of_doomed(socket)
     except BaseException:
         socket.close()
         raise
+    if not is_doomed:
+        return socket
     socket.close()
-    return _unix(path)
+    return _connected(path)
+
+
+def _connected(path: str) -> RawSocket:
+    socket = RawSocket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    try:
+        socket.connect(path)
+    except BaseException:
+        socket.close()
+        raise
+    return socket
 
 
 def _tcp(address: Address, tls: Tls | None) -> Wire | TlsWire:

@@ -15,10 +15,15 @@ CREDENTIALS_BYTES = 12  # struct ucred: process, user, group
 _STATE, _FLAGS, _PENDING = 0, 6, 28
 _PF_EXITING = 0x4
 _SIGKILL_BIT = 1 << 8
+# One that the kernel cannot end, because it is frozen or waits for a disk, is not waited for longer.
+_MILLISECONDS_MAX = 30_000
 
 
 def await_end_of_doomed(connection: RawSocket) -> bool:
-    """Whether who listens at the other end of a unix socket is on his way out; then he has gone when this returns."""
+    """Whether who listens at the other end of a unix socket is on his way out; mostly he has gone when this returns.
+
+    What he listened at may be another's by now: connecting once more tells.
+    """
     pid = int.from_bytes(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, CREDENTIALS_BYTES)[:4], "little")
     if not _is_doomed(pid):
         return False
@@ -31,7 +36,7 @@ def await_end_of_doomed(connection: RawSocket) -> bool:
 
         waiting = poll()
         waiting.register(process, POLLIN)
-        waiting.poll()
+        waiting.poll(_MILLISECONDS_MAX)
     finally:
         os.close(process)
     return True
