@@ -15,6 +15,7 @@ PACKAGES = "python3,procps"
 BUILD_SECONDS = 600
 WAIT_SECONDS = 20
 COLUMNS, LINES = 100, 30
+SLEEPER = "sh -c 'echo asleep; exec sleep 1000'"  # in the foreground once it has said so
 
 
 @pytest.fixture(scope="session")
@@ -140,23 +141,23 @@ def bash(request, debian, daemon, tmux):
 
 
 def test_bash_in_tmux_is_interrupted(bash):
-    bash.type("sleep 1000")
-    bash.wait_for("box> sleep 1000")
+    bash.type(SLEEPER)
+    bash.wait_for("asleep")
     bash.press("C-c")
-    bash.wait_for("box> sleep 1000", "^C", "box>")
+    bash.wait_for("asleep", "^C", "box>")
     bash.type("echo $?")
     bash.wait_for("130", "box>")
 
 
 def test_bash_in_tmux_controls_its_jobs(bash):
-    bash.type("sleep 1000")
-    bash.wait_for("box> sleep 1000")
+    bash.type(SLEEPER)
+    bash.wait_for("asleep")
     bash.press("C-z")
-    bash.wait_for("^Z", "[1]+  Stopped                 sleep 1000", "box>")
+    bash.wait_for("^Z", f"[1]+  Stopped                 {SLEEPER}", "box>")
     bash.type("bg")
-    bash.wait_for("[1]+ sleep 1000 &", "box>")
+    bash.wait_for(f"[1]+ {SLEEPER} &", "box>")
     bash.type("jobs")
-    bash.wait_for("[1]+  Running                 sleep 1000 &", "box>")
+    bash.wait_for(f"[1]+  Running                 {SLEEPER} &", "box>")
     bash.type("kill %1; wait %1; code=$?; clear; echo code $code")
     bash.wait_for("code 143", "box>")
 
@@ -176,6 +177,7 @@ def test_bash_in_tmux_knows_the_windows_size(bash):
 
 def test_bash_in_tmux_edits_lines_and_ends_with_its_code(bash):
     bash.type("echo wrong")
+    bash.wait_for("wrong", "box>")
     bash.press("Up")
     for _ in range(5):
         bash.press("BSpace")
