@@ -676,6 +676,8 @@ class Open(Scenario):
 class OpenAfterACutStart(Scenario):
     """A process is on its way to the world; its network is there, and maybe its record."""
 
+    varying = ("ledger.",)
+
     def prepare(self):
         self.daemon.create(PortBindings=PORT)
         with self.daemon.wishing("start.monitor-forked"), pytest.raises(Exception, match="start"):
