@@ -73,7 +73,7 @@ def test_only_digests_become_paths(content):
 
 
 def test_a_sweep_takes_leftovers_and_what_is_unwanted_but_not_what_a_pull_has_just_fetched(content):
-    wanted, old = content.add(b"wanted"), content.add(b"old")
+    wanted, old = content.add(b"wanted", b"old")
     new = "sha256:" + hashlib.sha256(b"new").hexdigest()
     with content.resume(new) as ingest:
         ingest.write(b"new")
@@ -93,7 +93,7 @@ def test_a_sweep_takes_leftovers_and_what_is_unwanted_but_not_what_a_pull_has_ju
 
 async def test_a_start_sweeps_and_keeps_the_images(library, tools):
     image = await import_image(library, tools.body(tools.tar({"f": b"1"})), ImportRequest(repository="x"))
-    stray = library.content.add(b"stray")
+    [stray] = library.content.add(b"stray")
     assert await sweep(library) == [stray[7:]]
     assert set(library.content.digests()) == {image.id, image.manifest, image.layers[0].blob}
 

@@ -78,14 +78,17 @@ class Content:
             raise ContentMismatch(f"content of {digest} is damaged: {self.path(digest)}")
         return data
 
-    def add(self, data: bytes) -> str:
-        """Keep a small blob; its digest."""
-        digest = digest_of(data)
-        if not self.has(digest):
+    def add(self, *bodies: bytes) -> list[str]:
+        """Keep small blobs, durable on return; their digests."""
+        blobs = {digest_of(body): body for body in bodies}
+        missing = {digest: body for digest, body in blobs.items() if not self.has(digest)}
+        for digest, body in missing.items():
             with self.write(digest) as ingest:
-                ingest.write(data)
-                ingest.commit()
-        return digest
+                ingest.write(body)
+                ingest.name()
+        for directory in {self.path(digest).parent for digest in missing}:
+            _sync_directory(directory)
+        return list(blobs)
 
     def resume(self, digest: str) -> "Ingest":
         """Write a blob, going on where an earlier writer stopped. One at a time for each digest."""
@@ -210,7 +213,16 @@ class Ingest:
         self.offset = 0
 
     def commit(self) -> str:
-        """Make it a blob, durable and visible at once; its digest. Raises ContentMismatch, and discards the bytes."""
+        """Make it a blob, visible at once and durable on return; its digest.
+
+        Raises ContentMismatch, and discards the bytes.
+        """
+        found = self.name()
+        _sync_directory(self._content.path(found).parent)
+        return found
+
+    def name(self) -> str:
+        """The same, but that the name is durable when its directory has been synced."""
         found = f"{split_digest(self._digest)[0] if self._digest else 'sha256'}:{self._hash.hexdigest()}"
         if self._digest and found != self._digest:
             self.discard()
@@ -224,7 +236,6 @@ class Ingest:
         target.parent.mkdir(exist_ok=True, mode=0o700)
         self._path.replace(target)
         crash_point("content.named")
-        _sync_directory(target.parent)
         self.close()
         return found
 

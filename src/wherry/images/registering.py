@@ -1,6 +1,7 @@
 """From documents to an Image record, and the moment when an image begins to exist."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from wherry.images.compression import Compression, detect_file
 from wherry.images.library import Library
 from wherry.model.config import Config
 from wherry.model.image import History, Image, Layer
+from wherry.oci.digest import digest_of
 from wherry.oci.image import (
     OCI_CONFIG,
     OCI_LAYER,
@@ -28,38 +30,60 @@ from wherry.oci.image import (
 from wherry.oci.reference import Reference
 
 
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What an image is made of beside its layers, in the content store: its configuration and its manifest."""
+
+    config: ImageConfig
+    config_digest: str
+    manifest_digest: str
+    manifest_type: str
+
+    def image(self, layers: Sequence[Layer], parent: str = "") -> Image:
+        """The record of their image. Raises ImageSpecError."""
+        image = read_image(self.config, self.config_digest, layers)
+        return msgspec.structs.replace(
+            image, manifest=self.manifest_digest, manifest_type=self.manifest_type, parent=parent
+        )
+
+
 async def keep(
     library: Library,
     config_body: bytes,
     layers: Sequence[Layer],
     *,
     manifest_body: bytes = b"",
-    to_come: Mapping[str, int] | None = None,
     parent: str = "",
     names: Sequence[Reference] = (),
 ) -> Image:
     """Store an image's documents and make it exist under its names. Raises ImageSpecError.
 
-    The layers must be there, and held. Without `manifest_body`, or where that names other blobs, a manifest is made;
-    blobs that are `to_come` need not be there yet, only their sizes in bytes are known.
+    The layers must be there, and held. Without `manifest_body`, or where that names other blobs, a manifest is made.
     """
-    kept = await library.in_thread(_keep_documents, library, config_body, layers, manifest_body, to_come or {})
-    return await register(library, msgspec.structs.replace(kept, parent=parent), names)
-
-
-def _keep_documents(
-    library: Library, config_body: bytes, layers: Sequence[Layer], manifest_body: bytes, to_come: Mapping[str, int]
-) -> Image:
-    config_digest = library.content.add(config_body)
-    crash_point("image.config-kept")
     blobs = [layer.blob for layer in layers]
+    documents = await library.in_thread(keep_documents, library, config_body, blobs, manifest_body=manifest_body)
+    return await register(library, documents.image(layers, parent), names)
+
+
+def keep_documents(
+    library: Library,
+    config_body: bytes,
+    blobs: Sequence[str],
+    *,
+    manifest_body: bytes = b"",
+    to_come: Mapping[str, int] | None = None,
+) -> Documents:
+    """Store the documents of an image whose layers are these blobs, durable on return. Blocks. Raises ImageSpecError.
+
+    Blobs that are `to_come` need not be there yet, only their sizes in bytes are known.
+    """
     if not manifest_body or [layer.digest for layer in parse_manifest(manifest_body).layers] != blobs:
-        manifest_body = _make_manifest(library, config_digest, blobs, to_come)
-    manifest_digest = library.content.add(manifest_body)
-    crash_point("image.manifest-kept")
-    image = read_image(parse_config(config_body), config_digest, layers)
-    kind = parse_manifest(manifest_body).media_type or OCI_MANIFEST
-    return msgspec.structs.replace(image, manifest=manifest_digest, manifest_type=kind)
+        manifest_body = _make_manifest(library, config_body, blobs, to_come or {})
+    config = parse_config(config_body)
+    manifest_type = parse_manifest(manifest_body).media_type or OCI_MANIFEST
+    config_digest, manifest_digest = library.content.add(config_body, manifest_body)
+    crash_point("image.documents-kept")
+    return Documents(config, config_digest, manifest_digest, manifest_type)
 
 
 def read_image(config: ImageConfig, image_id: str, layers: Sequence[Layer]) -> Image:
@@ -113,7 +137,7 @@ async def register(library: Library, image: Image, names: Sequence[Reference] = 
     return image
 
 
-def _make_manifest(library: Library, config_digest: str, blobs: Sequence[str], to_come: Mapping[str, int]) -> bytes:
+def _make_manifest(library: Library, config_body: bytes, blobs: Sequence[str], to_come: Mapping[str, int]) -> bytes:
     """An OCI manifest for content that came without one. Blocks. Raises FileNotFoundError, ImageSpecError."""
     layers = tuple(
         Descriptor(media_type=OCI_LAYER, digest=blob, size=to_come[blob])  # and then it is plain
@@ -121,8 +145,7 @@ def _make_manifest(library: Library, config_digest: str, blobs: Sequence[str], t
         else Descriptor(media_type=_layer_kind(library, blob), digest=blob, size=library.content.size(blob))
         for blob in blobs
     )
-    config_size = library.content.size(config_digest)
-    config = Descriptor(media_type=OCI_CONFIG, digest=config_digest, size=config_size)
+    config = Descriptor(media_type=OCI_CONFIG, digest=digest_of(config_body), size=len(config_body))
     return encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=config, layers=layers))
 
 

@@ -4,7 +4,7 @@ On disk, under the driver's own directory (mode 0710: what images hold is not fo
 ```
 committed/<key>/    fs/        the layer's tree
                     parent     a symlink naming the key of the snapshot below, if any
-                    usage      "BYTES INODES" that the layer brought
+                    usage      a symlink to "BYTES INODES", what the layer brought
 active/<key>/       fs/  work/  parent
                     quota      an empty file, where its size is limited (storage.quota)
 new/<random>/       being made; renamed to its place when whole and synced
@@ -127,7 +127,7 @@ class Family:
             (place / "fs").mkdir()
             (place / "fs").chmod(0o755)  # whatever the umask: it is what a container's / will be
             if parent is not None:
-                # A symlink's target is metadata, which a journal keeps whole without an fsync(2).
+                # A symlink's target is metadata, which a journal keeps with its directory.
                 (place / "parent").symlink_to(parent)
             crash_point("storage.begun")
             yield place
@@ -140,7 +140,6 @@ class Family:
         name = _name_of(key)
         if kind == COMMITTED:
             if tree_is_synced:
-                _sync_file(place / "usage")
                 _sync_directory(place)
             else:
                 sync_filesystem(place)
@@ -199,8 +198,8 @@ class Family:
     def read_usage(self, key: str) -> Usage | None:
         """What was noted when the snapshot was committed. Raises NotFound."""
         try:
-            size, inodes = (self.place(key) / "usage").read_text().split()
-        except FileNotFoundError:
+            size, inodes = os.readlink(self.place(key) / "usage").split()
+        except OSError:
             return None
         return Usage(bytes=int(size), inodes=int(inodes))
 
@@ -240,7 +239,7 @@ class Family:
 
 def write_usage(place: Path, usage: Usage) -> None:
     """Note what a layer brought, before it is published."""
-    (place / "usage").write_text(f"{usage.bytes} {usage.inodes}")
+    (place / "usage").symlink_to(f"{usage.bytes} {usage.inodes}")
 
 
 def _read_parent(place: Path) -> str | None:
@@ -261,11 +260,7 @@ def _key_of(name: str) -> str:
 
 
 def _sync_directory(path: Path) -> None:
-    _sync_file(path)
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -103,7 +103,8 @@ def _sent(job: str, *arguments: Argument) -> int:
 def capture(kind: str, new: int, old: int, target: int) -> Captured:
     """Copy what a tree has over its parent's into an empty directory; `kind` as for `diff`. Raises EngineError.
 
-    Of an overlay that is small the caller's own thread does it, which is sooner than a process has begun.
+    Of an overlay that is small the caller's own thread does it, which is sooner than a process has begun, and leaves
+    it to be synced.
     """
     try:
         if kind == "overlay" and job.is_small(new):
@@ -113,7 +114,7 @@ def capture(kind: str, new: int, old: int, target: int) -> Captured:
     with working("capture", kind, Descriptor(new), _or_none(old), Descriptor(target)) as worker:
         parts: list[bytes] = []
         found = _read_report(worker, parts.append)
-    return Captured(parts[0].decode(), int(parts[1]), found.bytes, found.inodes)
+    return Captured(parts[0].decode(), int(parts[1]), found.bytes, found.inodes, is_synced=True)
 
 
 def measure(kind: str, new: int, old: int) -> tuple[int, int]:

@@ -24,12 +24,13 @@ MUCH = 1 << 20
 
 
 class Captured(NamedTuple):
-    """The tar that a layer is: its digest, its size in bytes; and what the layer takes on disk."""
+    """The tar that a layer is: its digest, its size in bytes; what the layer takes on disk, and whether it is there."""
 
     diff_id: str
     tar_bytes: int
     bytes: int
     inodes: int
+    is_synced: bool
 
 
 def main() -> None:
@@ -39,6 +40,8 @@ def main() -> None:
 
 def _capture(kind: str, new: str, old: str, target: str) -> bytes:
     found = capture(kind, int(new), int(old), int(target))
+    if not found.is_synced:
+        sync(int(target))
     return b"ok %d %d\0%s\0%d\0" % (found.bytes, found.inodes, found.diff_id.encode(), found.tar_bytes)
 
 
@@ -72,14 +75,14 @@ def _entries(tree: int, directory: str) -> Iterator[tuple[str, os.stat_result]]:
 def capture(kind: str, new: int, old: int, target: int) -> Captured:
     """Copy into the empty directory `target` what the tree `new` has over `old`, that of the layers below.
 
-    Raises OSError.
+    What is much is on its way to the disk while it is hashed; what is little, the caller has to sync. Raises OSError.
     """
     copy(new, target, as_layer=kind == "overlay", to_be_synced=True)
     taken, inodes = measure(target) if kind == "overlay" else (0, 0)
     failures: list[OSError] = []
-    syncing = threading.Thread(target=_sync, args=(target, failures))
+    syncing = threading.Thread(target=_sync_aside, args=(target, failures))
     if is_much := kind != "overlay" or taken > MUCH:
-        syncing.start()  # on its way to the disk while it is hashed
+        syncing.start()
     digest, size = hashlib.sha256(), 0
 
     def add(piece: bytes) -> None:
@@ -91,26 +94,31 @@ def capture(kind: str, new: int, old: int, target: int) -> Captured:
     pack(target, changes, add)
     if is_much:
         syncing.join()
-    else:
-        _sync(target, failures)
     for failure in failures:
         raise failure
-    return Captured(f"sha256:{digest.hexdigest()}", size, taken, inodes)
+    return Captured(f"sha256:{digest.hexdigest()}", size, taken, inodes, is_much)
 
 
-def _sync(layer: int, failures: list[OSError]) -> None:
-    """Have it on the disk: few files one by one, as the whole file system may have much more to write than ours."""
+def _sync_aside(layer: int, failures: list[OSError]) -> None:
     try:
-        entries = list(itertools.islice(walk(layer), FEW + 1))
-        if len(entries) > FEW:
-            sync_descriptor(layer)
-            return
-        for path, status in entries:
-            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-                _sync_one(layer, path)
-        os.fsync(layer)
+        sync(layer)
     except OSError as error:
         failures.append(error)
+
+
+def sync(layer: int) -> None:
+    """Have a layer on the disk: few files one by one, as the file system may have much more to write than ours.
+
+    Raises OSError.
+    """
+    entries = list(itertools.islice(walk(layer), FEW + 1))
+    if len(entries) > FEW:
+        sync_descriptor(layer)
+        return
+    for path, status in entries:
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            _sync_one(layer, path)
+    os.fsync(layer)
 
 
 def _sync_one(layer: int, path: str) -> None:
