@@ -27,6 +27,7 @@ from wherry.engine.update import undo_update
 from wherry.engine.volume_mounts import hold_again
 from wherry.images.derived import provide_missing
 from wherry.images.garbage import sweep
+from wherry.images.index import catch_up, keep_index
 from wherry.model.clock import now_ns
 from wherry.model.container import Container, State
 from wherry.model.errors import EngineError
@@ -112,7 +113,7 @@ async def open_engine(engine: Engine) -> None:
     for finding in findings:
         _autostart(engine, finding)
     resume_sessions(engine)
-    engine.standing.append(begin_healing(engine))
+    engine.standing += [begin_healing(engine), engine.background(keep_index(engine.library), name="keep the index")]
 
 
 async def close_engine(engine: Engine) -> None:
@@ -121,6 +122,7 @@ async def close_engine(engine: Engine) -> None:
     leave_sessions(engine)
     for task in engine.standing:
         task.cancel()
+    await catch_up(engine.library)
     for live in engine.live.values():
         if live.supervisor is not None:
             live.supervisor.cancel()

@@ -51,6 +51,7 @@ async def mend(library: Library, finding: Finding) -> None:
             Path(finding.name).unlink()
         case "image name":
             await library.tags.commit(library.tags.stage_removal(finding.name))
+            library.index_is_stale.set()
 
 
 def _changed_at(path: Path) -> float:

@@ -165,11 +165,15 @@ class Content:
             raise EngineError(f"write {self._ingest}: no space left on device: {wanted_bytes} bytes are needed")
 
     def write_index(self, index: bytes) -> None:
-        """Replace `index.json`, the view for other tools; not fsynced, since it can be made again."""
+        """Replace `index.json`, the view for other tools; not fsynced, as it can be made again. Raises OSError."""
         scratch = self._ingest / f"{ANONYMOUS}{secrets.token_hex(8)}"
-        scratch.write_bytes(index)
-        crash_point("content.index-written")
-        scratch.replace(self.root / "index.json")
+        try:
+            scratch.write_bytes(index)
+            crash_point("content.index-written")
+            scratch.replace(self.root / "index.json")
+        except OSError:
+            scratch.unlink(missing_ok=True)
+            raise
 
     def sweep(self, wanted: Collection[str], *, keep_seconds: float = KEEP_SECONDS) -> list[str]:
         """At a start: remove anonymous leftovers, and blobs and downloads that are unwanted and old. Their names."""

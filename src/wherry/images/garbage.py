@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from wherry.crashpoints import crash_point
+from wherry.images.index import write_index
 from wherry.images.library import Library, blobs_of
-from wherry.images.registering import publish_index
 from wherry.images.unpacking import PlannedLayer
 from wherry.model.errors import Conflict, NotFound
 from wherry.model.image import Image
@@ -20,7 +20,7 @@ async def sweep(library: Library) -> list[str]:
     Layers are the storage driver's to sweep (`StorageDriver.sweep`), which needs to know the containers' too.
     """
     removed = await library.in_thread(library.content.sweep, library.wanted_blobs())
-    await publish_index(library)
+    await write_index(library)
     return removed
 
 

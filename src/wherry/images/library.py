@@ -87,7 +87,10 @@ class Limits:
 
 @dataclass(slots=True, kw_only=True)
 class Library:
-    """The images of one daemon. The verbs are functions over it, one verb one file; make one inside the event loop."""
+    """The images of one daemon. The verbs are functions over it, one verb one file; make one inside the event loop.
+
+    Whoever changes what images or names there are says `index_is_stale`.
+    """
 
     content: Content
     storage: Snapshots
@@ -97,6 +100,7 @@ class Library:
     publish: Callable[[Event], None] = lambda _event: None
     limits: Limits = Limits()
     leases: Leases = field(default_factory=Leases)
+    index_is_stale: asyncio.Event = field(default_factory=asyncio.Event)
     downloads: asyncio.Semaphore = field(init=False)
     uploads: asyncio.Semaphore = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
@@ -125,6 +129,7 @@ class Library:
     async def name(self, image_id: str, *references: Reference) -> None:
         """Point names at an image; durable on return, all or none."""
         await self.tags.commit(*self.stage_names(image_id, references))
+        self.index_is_stale.set()
 
     def stage_names(self, image_id: str, references: Iterable[Reference]) -> list[Staged]:
         """The same, durable with a later commit."""

@@ -21,7 +21,6 @@ from wherry.oci.image import (
     Descriptor,
     ImageConfig,
     ImageSpecError,
-    Index,
     Manifest,
     encode,
     parse_config,
@@ -132,8 +131,7 @@ async def register(library: Library, image: Image, names: Sequence[Reference] = 
     staged = library.images.stage(image.id, image)
     await library.images.commit(staged, *library.stage_names(image.id, names))
     crash_point("image.recorded")
-    await publish_index(library)
-    crash_point("image.indexed")
+    library.index_is_stale.set()
     return image
 
 
@@ -156,32 +154,3 @@ def _layer_kind(library: Library, blob: str) -> str:
     if compression not in kinds:
         raise ImageSpecError(f"layer {blob} is compressed by {compression}")
     return kinds[compression]
-
-
-async def publish_index(library: Library) -> None:
-    """Rewrite the layout's `index.json`, which is there for other tools."""
-    async with library.leases.turn("index.json"):
-        await library.in_thread(library.content.write_index, encode(_index(library)))
-
-
-def _index(library: Library) -> Index:
-    return Index(schema_version=2, manifests=tuple(_entries(library)))
-
-
-def _entries(library: Library) -> list[Descriptor]:
-    entries: list[Descriptor] = []
-    for image in library.images.values():
-        if not image.manifest or not library.content.has(image.manifest):
-            continue
-        size = library.content.size(image.manifest)
-        names = [tag.reference for tag in library.names_of(image.id) if "@" not in tag.reference]
-        entries += [
-            Descriptor(
-                media_type=image.manifest_type or OCI_MANIFEST,
-                digest=image.manifest,
-                size=size,
-                annotations={"org.opencontainers.image.ref.name": name} if name else None,
-            )
-            for name in names or [""]
-        ]
-    return entries

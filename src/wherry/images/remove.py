@@ -13,7 +13,6 @@ from wherry.images.find import find
 from wherry.images.garbage import discard
 from wherry.images.library import Library, blobs_of
 from wherry.images.naming import parse_name
-from wherry.images.registering import publish_index
 from wherry.model.errors import Conflict, NotFound
 from wherry.model.ids import short_id
 from wherry.model.image import Image
@@ -122,7 +121,6 @@ class _Removal:
         await self._commit(image)
         self.removed += [Deleted(chain_id) for chain_id in await discard(self._library, image)]
         crash_point("rmi.discarded")
-        await publish_index(self._library)
         parent = self._library.images.get(image.parent) if image.parent else None
         if self._prune_parents and parent is not None:
             await self._delete_parent(parent)
@@ -161,6 +159,7 @@ class _Removal:
         if not staged:
             return
         await self._library.tags.commit(*(each for each, _ in staged))
+        self._library.index_is_stale.set()
         crash_point("rmi.recorded")
         for _, action in staged:
             self._library.announce(action, image.id, image.id, None if action == "delete" else image)
