@@ -39,7 +39,8 @@ class Scenario:
     """
 
     also = ()
-    varying = ()
+    # Most often the namespace of its other end takes a link along.
+    varying = ("network.link-deleted",)
 
     def __init__(self, daemon, registry, archive, rootfs):
         self.daemon, self.registry, self.archive, self.rootfs = daemon, registry, archive, rootfs
@@ -645,6 +646,9 @@ class CreateVolume(Scenario):
 class Open(Scenario):
     """The daemon's own start, with something to do of each kind."""
 
+    also = ("network.link-deleted",)
+    varying = ()
+
     def prepare(self):
         self.daemon.run(name="lives", PortBindings=PORT)
         self.daemon.run("true", name="ended")
@@ -676,7 +680,7 @@ class Open(Scenario):
 class OpenAfterACutStart(Scenario):
     """A process is on its way to the world; its network is there, and maybe its record."""
 
-    varying = ("ledger.",)
+    varying = ("ledger.", "network.link-deleted")
 
     def prepare(self):
         self.daemon.create(PortBindings=PORT)

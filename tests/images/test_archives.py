@@ -13,6 +13,7 @@ import zstandard
 
 from wherry.images.find import find
 from wherry.images.import_ import ImportRequest, import_image
+from wherry.images.index import catch_up
 from wherry.images.load import load
 from wherry.images.pull import pull
 from wherry.images.push import push
@@ -118,6 +119,7 @@ async def test_skopeo_and_umoci_read_what_we_save_and_we_what_they_write(two_ima
 
 
 async def test_our_content_store_is_a_layout_that_skopeo_reads(two_images, tools):
+    await catch_up(two_images)
     root = two_images.content.root
     seen = tools.run(["skopeo", "inspect", "--config", f"oci:{root}:docker.io/library/one:latest"])
     assert json.loads(seen)["config"]["Env"] == ["N=one"]
