@@ -39,8 +39,8 @@ class Scenario:
     """
 
     also = ()
-    # Most often the namespace of its other end takes a link along.
-    varying = ("network.link-deleted",)
+    # Most often the namespace of its other end takes a link along; the index is written some time after images change.
+    varying = ("network.link-deleted", "content.index-written")
 
     def __init__(self, daemon, registry, archive, rootfs):
         self.daemon, self.registry, self.archive, self.rootfs = daemon, registry, archive, rootfs
@@ -382,7 +382,7 @@ class Health(Scenario):
 class Heal(Health):
     """An unhealthy container is restarted as its label says: more than once, if a probe is faster than its program."""
 
-    varying = ("ledger.", "network.")
+    varying = ("ledger.", "network.", *Scenario.varying)
 
     def prepare(self):
         check = {"Test": ["CMD", "test", "-e", "/ok"], "Interval": 10_000_000, "Retries": 1}
@@ -646,7 +646,7 @@ class CreateVolume(Scenario):
 class Open(Scenario):
     """The daemon's own start, with something to do of each kind."""
 
-    also = ("network.link-deleted",)
+    also = ("network.link-deleted", "content.index-written")
     varying = ()
 
     def prepare(self):
@@ -680,7 +680,7 @@ class Open(Scenario):
 class OpenAfterACutStart(Scenario):
     """A process is on its way to the world; its network is there, and maybe its record."""
 
-    varying = ("ledger.", "network.link-deleted")
+    varying = ("ledger.", *Scenario.varying)
 
     def prepare(self):
         self.daemon.create(PortBindings=PORT)
