@@ -40,11 +40,11 @@ def list_all(engine: Engine, watch: Watch) -> None:
 
 
 def look_at_one(engine: Engine, watch: Watch) -> None:
-    """`inspect` without a command line."""
+    """`inspect` without a command line, and without what a client does with the answer."""
     line = Line(engine)
     name = line.call("GET", "/containers/json?all=1&limit=1")[0]["Id"]
     with watch:
-        line.call("GET", f"/containers/{name}/json")
+        line.ask(f"/containers/{name}/json")
     line.close()
 
 

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import ClientPayloadError, StreamReader, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web import BaseRequest, StreamResponse
 from aiohttp.web_protocol import RequestHandler
 
 from wherry.api.answers import plain
+from wherry.api.shortcuts import Shortcuts
 
 # As those of dockerd (Go net/http).
 HEAD_BYTES_MAX = 1024 * 1024
@@ -49,10 +51,21 @@ class Connection(RequestHandler):
     _body: StreamReader | None = None
     _held: bytes | None = None
     _follower: asyncio.Task[Any] | None = None
+    # How many bytes of a body are still to come; None when it is not known any more where a request ends.
+    _missing: int | None = 0
+    _parsed_at = 0.0
+    # What came last, if that was a whole request with nothing before or behind it.
+    lone_head = b""
+
+    def __init__(self, *args: Any, shortcuts: Shortcuts, **kw: Any) -> None:  # noqa: ANN401 - aiohttp's own
+        """What `shortcuts` know is not asked of the server."""
+        super().__init__(*args, **kw)
+        self._shortcuts = shortcuts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for a head."""
         super().connection_made(transport)
+        self._parsed_at = asyncio.get_running_loop().time()
         self._patience = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.force_close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -69,6 +82,8 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; refuse a head that grows without end, which the parser limits only line by line."""
+        if self._is_answered_at_once(data):
+            return
         is_idle, known = self._asked == self._answered, len(self._messages)
         rest, is_held = b"", is_idle and _is_for_the_kernel(data)
         if is_held:
@@ -76,12 +91,41 @@ class Connection(RequestHandler):
             data, rest = data[:end], data[end:]
         super().data_received(data)
         self._asked += len(self._messages) - known
+        self._note_end(data, 0 if is_held else len(self._messages) - known, is_idle=is_idle)
         if self._messages:
             self._body = self._messages[-1][1]
         elif is_idle and self.transport is not None:
             self._count(len(data), self.transport)
         if is_held:
             self._hold(rest)
+
+    def _is_answered_at_once(self, data: bytes) -> bool:
+        """Whether the bytes were a request that needs neither a parser nor a task, and are answered."""
+        waiter, transport = self._waiter, self.transport
+        if self._missing != 0 or waiter is None or waiter.done() or transport is None or transport.is_closing():
+            return False
+        # The parser's side knows nothing of what is answered here, and closes what it takes for idle.
+        if transport.get_write_buffer_size() or asyncio.get_running_loop().time() > self._parsed_at + IDLE_SECONDS / 2:
+            return False
+        answer = self._shortcuts.answer(data)
+        if answer is None:
+            return False
+        self.head_came()
+        transport.write(answer)
+        return True
+
+    def _note_end(self, data: bytes, came: int, *, is_idle: bool) -> None:
+        """Follow where requests end, as long as each begins with a piece of its own; `came` is how many these were."""
+        if not data and not came:
+            return  # aiohttp's own call, when a body is read on
+        self._parsed_at = asyncio.get_running_loop().time()
+        before, left = self._missing, None
+        if before:
+            left = before - len(data)
+        elif before == 0 and came == 1:
+            left = _left(self._messages[-1][0], data)
+        self._missing = left if left is not None and left >= 0 else None
+        self.lone_head = data if is_idle and before == 0 and left == 0 and data.endswith(_END_OF_HEAD) else b""
 
     def take_held(self) -> bytes | None:
         """What of a body was read, and not yet given to the parser: the rest is in the socket. None if all went there.
@@ -182,8 +226,8 @@ class Connection(RequestHandler):
 class Connections(web.Server):
     """All connections; calling it makes the protocol of a new one. A client that leaves cancels its request."""
 
-    def __init__(self, handle: Handle) -> None:
-        """Every request goes to `handle`."""
+    def __init__(self, handle: Handle, shortcuts: Shortcuts) -> None:
+        """Every request goes to `handle`, but for what `shortcuts` know."""
 
         async def handle_head(request: BaseRequest) -> StreamResponse:
             connection = request.protocol
@@ -196,6 +240,7 @@ class Connections(web.Server):
                 connection.answered()
 
         super().__init__(handle_head, handler_cancellation=True)
+        self._shortcuts = shortcuts
         self._limits: dict[str, Any] = {
             "access_log": None,
             "keepalive_timeout": IDLE_SECONDS,
@@ -209,7 +254,7 @@ class Connections(web.Server):
 
     def __call__(self) -> RequestHandler:
         """The protocol for one more connection."""
-        return Connection(self, loop=asyncio.get_running_loop(), **self._limits)
+        return Connection(self, loop=asyncio.get_running_loop(), shortcuts=self._shortcuts, **self._limits)
 
 
 @contextmanager
@@ -221,6 +266,15 @@ def following(request: BaseRequest) -> Iterator[None]:
         return
     with connection.following():
         yield
+
+
+def _left(message: object, data: bytes) -> int | None:
+    """How many bytes of a request are still to come that these begin; less than none if there is more behind it."""
+    if not isinstance(message, RawRequestMessage) or message.chunked or message.upgrade:
+        return None
+    _, end, rest = data.partition(_END_OF_HEAD)
+    length = message.headers.get("Content-Length", "0")
+    return int(length) - len(rest) if end and length.isdecimal() else None
 
 
 def _is_for_the_kernel(data: bytes) -> bool:

@@ -1,7 +1,8 @@
 """Which function answers which request: a table by method, first and last words of a path."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -12,17 +13,24 @@ from wherry.engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request, parsed as far as every route needs it. `name` is what the path calls its object by."""
+class Question:
+    """What a request asks for beside what it brings. `name` is what the path calls its object by."""
 
-    request: BaseRequest
     engine: Engine
-    verbs: Verbs
     version: Version
     form: Form
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Question):
+    """One request, parsed as far as every route needs it."""
+
+    request: BaseRequest
+    verbs: Verbs
+
+
+Answer = Callable[[Question], Coroutine[Any, Any, StreamResponse]]
 Route = Callable[[Call], Awaitable[StreamResponse]]
 Registrar = Callable[[Route], Route]
 
@@ -37,6 +45,7 @@ class RouteTable:
 
     exact: dict[tuple[str, str], Route] = field(default_factory=dict)
     named: dict[tuple[str, str, str], Route] = field(default_factory=dict)
+    answers: dict[Route, Answer] = field(default_factory=dict)
 
     def route(self, method: str, *patterns: str) -> Registrar:
         """Register the decorated function."""
@@ -44,6 +53,16 @@ class RouteTable:
         def register(function: Route) -> Route:
             for pattern in patterns:
                 self.add(method, pattern, function)
+            return function
+
+        return register
+
+    def question(self, method: str, *patterns: str) -> Callable[[Answer], Answer]:
+        """Register a function that only tells what is, mostly without waiting: it is asked by `Shortcuts` too."""
+
+        def register(function: Answer) -> Answer:
+            self.answers[function] = function
+            self.route(method, *patterns)(function)
             return function
 
         return register
@@ -60,6 +79,7 @@ class RouteTable:
         """Take in another table's routes."""
         self.exact.update(other.exact)
         self.named.update(other.named)
+        self.answers.update(other.answers)
 
     def find(self, method: str, path: str) -> tuple[Route, str] | None:
         """The route for a clean path, and the name that the path holds."""

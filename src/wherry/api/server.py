@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,10 +14,11 @@ from aiohttp import web
 from aiohttp.web import BaseRequest, StreamResponse
 
 from wherry.api.answers import COMMON_HEADERS, failure, nothing
-from wherry.api.connection import Connections
+from wherry.api.connection import Connection, Connections
 from wherry.api.forms import Form
 from wherry.api.quiet import Quiet
-from wherry.api.routing import Call, RouteTable, clean
+from wherry.api.routing import Call, Question, RouteTable, clean
+from wherry.api.shortcuts import Ask, Shortcuts
 from wherry.api.target import check, split
 from wherry.api.tls import TlsFront
 from wherry.api.verbs import Verbs
@@ -54,8 +56,9 @@ class Server:
         self._verbs = Verbs(group)
         self._listeners: list[asyncio.Server | TlsFront] = []
         self._requests: set[asyncio.Task[Any]] = set()
-        self._connections = Connections(self._track)
         self._quiet = Quiet(on_quiet, seconds=QUIET_SECONDS)
+        self._shortcuts = Shortcuts(self._quiet.touch)
+        self._connections = Connections(self._track, self._shortcuts)
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve a listening socket, which from now on is the server's."""
@@ -123,16 +126,19 @@ class Server:
         if found is None:
             raise NotFound("page not found")
         route, name = found
-        return await route(
-            Call(
-                request=request,
-                engine=self._engine,
-                verbs=self._verbs,
-                version=served_version(said),
-                form=Form(query),
-                name=name,
-            )
-        )
+        version, form = served_version(said), Form(query)
+        tell = self._routes.answers.get(route)
+        if tell is not None:
+            asked = Question(engine=self._engine, version=version, form=form, name=name)
+            self._learn(request, partial(tell, asked))
+            return await tell(asked)
+        call = Call(engine=self._engine, version=version, form=form, name=name, request=request, verbs=self._verbs)
+        return await route(call)
+
+    def _learn(self, request: BaseRequest, ask: Ask) -> None:
+        connection = request.protocol
+        if isinstance(connection, Connection) and connection.lone_head and request.keep_alive:
+            self._shortcuts.learn(connection.lone_head, ask)
 
 
 @asynccontextmanager

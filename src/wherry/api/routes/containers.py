@@ -10,7 +10,7 @@ from wherry.api.answers import Wire, answer, answer_encoded, nothing, send_lines
 from wherry.api.body import read_json, read_required_json, require_no_body
 from wherry.api.connection import following
 from wherry.api.requests import create_request, update_request
-from wherry.api.routing import Call, RouteTable
+from wherry.api.routing import Call, Question, RouteTable
 from wherry.api.sessions import in_session
 from wherry.api.views.inspections import Inspections
 from wherry.api.views.rows import Rows
@@ -62,10 +62,10 @@ async def create_one(call: Call) -> StreamResponse:
     return answer({"Id": created.id, "Warnings": list(created.warnings)}, status=201)
 
 
-@routes.route("GET", "/containers/{name}/json")
-async def inspect_one(call: Call) -> StreamResponse:
+@routes.question("GET", "/containers/{name}/json")
+async def inspect_one(asked: Question) -> StreamResponse:
     """`docker inspect`."""
-    found = await inspect(call.engine, call.name, size=call.form.flag("size"))
+    found = await inspect(asked.engine, asked.name, size=asked.form.flag("size"))
     return answer_encoded(inspections.encode(found))
 
 

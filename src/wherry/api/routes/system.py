@@ -8,7 +8,7 @@ from wherry.api.answers import COMMON_HEADERS, Wire, answer, send_lines
 from wherry.api.body import read_json
 from wherry.api.connection import following
 from wherry.api.requests import AuthRequest, registry_domain
-from wherry.api.routing import Call, RouteTable
+from wherry.api.routing import Call, Question, RouteTable
 from wherry.api.views.event import event_view
 from wherry.api.views.info import info_view
 from wherry.engine.events import subscribe
@@ -29,22 +29,22 @@ PING_HEADERS = {
 routes = RouteTable()
 
 
-@routes.route("GET", "/_ping")
-async def ping(_call: Call) -> StreamResponse:
+@routes.question("GET", "/_ping")
+async def ping(_asked: Question) -> StreamResponse:
     """Whether somebody is there, and which versions it speaks."""
     return Response(body=b"OK", headers={**COMMON_HEADERS, **PING_HEADERS})
 
 
-@routes.route("HEAD", "/_ping")
-async def ping_head(_call: Call) -> StreamResponse:
+@routes.question("HEAD", "/_ping")
+async def ping_head(_asked: Question) -> StreamResponse:
     """The same without a body, and saying so: clients complain of bytes that they did not ask for."""
     return Response(headers={**COMMON_HEADERS, **PING_HEADERS, "Content-Length": "0"})
 
 
-@routes.route("GET", "/version")
-async def show_version(call: Call) -> StreamResponse:
+@routes.question("GET", "/version")
+async def show_version(asked: Question) -> StreamResponse:
     """`docker version`."""
-    return answer(version(call.engine))
+    return answer(version(asked.engine))
 
 
 @routes.route("GET", "/info")
