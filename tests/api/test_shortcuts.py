@@ -235,5 +235,8 @@ async def test_no_more_is_remembered_than_there_is_room_for():
     assert known.answer(b"x" * (HEAD_BYTES_MAX + 1)) is None
     assert known.answer(b"9") is None
     assert known.answer(b"10").endswith(b"\r\n\r\nx")
-    assert len(known._known) == KNOWN_MAX
     assert len(called) == 1
+    known.learn(b"more", ask)
+    assert known.answer(b"11") is None  # it was not asked again
+    assert known.answer(b"10") is not None
+    assert len(known._known) == KNOWN_MAX

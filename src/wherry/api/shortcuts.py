@@ -15,7 +15,8 @@ from aiohttp.web import Response, StreamResponse
 
 from wherry.model.errors import EngineError
 
-KNOWN_MAX = 256
+# Those that somebody asks again and again; what was asked once is soon forgotten.
+KNOWN_MAX = 16
 HEAD_BYTES_MAX = 4096
 
 Ask = Callable[[], Coroutine[Any, Any, StreamResponse]]
@@ -42,8 +43,9 @@ class Shortcuts:
         """All bytes of the answer; None for what has to be asked the long way."""
         ask = self._known.get(head)
         response = None if ask is None else _at_once(ask())
-        if response is None:
+        if ask is None or response is None:
             return None
+        self._known[head] = self._known.pop(head)  # the last to be forgotten
         self._on_answer()
         return self._written(response)
 
