@@ -1,9 +1,13 @@
 """The life of a container: every verb and the events it tells."""
 
+import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +87,48 @@ def test_a_paused_container_can_be_killed(daemon, sleeper):
     daemon.docker("pause", sleeper)
     daemon.docker("kill", sleeper)
     assert status(daemon, sleeper) == "exited"
+
+
+@pytest.mark.parametrize(("method", "verb"), [("DELETE", "?force=1"), ("POST", "/kill")])
+def test_what_was_killed_is_not_frozen_before_it_has_ended(daemon, sleeper, method, verb):
+    """On cgroup v1 what is frozen does not die, so whoever waits for the end would wait for ever."""
+    monitor = parent(int(daemon.out("inspect", "-f", "{{.State.Pid}}", sleeper)))
+    os.kill(monitor, signal.SIGSTOP)  # which delivers the signal
+    pausing, ending, looking = (Connection(daemon.socket) for _ in range(3))
+    ending.request(method, f"/v1.41/containers/{sleeper}{verb}")
+    looking.go_round()
+    pausing.request("POST", f"/v1.41/containers/{sleeper}/pause")
+    looking.go_round()
+    os.kill(monitor, signal.SIGCONT)
+    answer = pausing.getresponse()
+    assert (answer.status, b"is not running" in answer.read()) == (409, True)
+    assert ending.getresponse().status == 204
+    assert status(daemon, sleeper) == "exited" if verb == "/kill" else not daemon.out("ps", "-aq")
+    for connection in (pausing, ending, looking):
+        connection.close()
+
+
+class Connection(http.client.HTTPConnection):
+    """To a daemon, without a command line."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+    def go_round(self):
+        """Have the daemon turn its loop often enough that what was asked before is under way."""
+        for _ in range(50):
+            self.request("GET", "/_ping")
+            assert self.getresponse().read() == b"OK"
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_rename(daemon, sleeper):

@@ -157,7 +157,7 @@ async def _record_birth(engine: Engine, before: Container, expected: Container, 
 
 async def take_down(engine: Engine, container: Container, live: Live) -> None:
     """Give back what a dead container still has: its network and its volumes. Safe to repeat."""
-    live.process = None
+    live.process = live.killed = None
     if container.attachment is not None:
         await engine.networks.leave(container.attachment)
         tell_networks(engine, container, "disconnect")
@@ -234,7 +234,7 @@ def _tell_left(engine: Engine, container: Container, held: list[Container]) -> N
 
 
 async def _kill(engine: Engine, container: Container, live: Live, process: Process) -> None:
-    live.process = None
+    live.process = live.killed = None
     await process.signal(signal.SIGKILL)
     await process.wait()
     await engine.driver_of(container).forget(container.id)

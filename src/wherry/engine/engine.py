@@ -44,17 +44,19 @@ class Live:
     """What memory holds of a container beside its record: gone with the daemon, found again by `life.open_engine`.
 
     `lock` is held while a process is made or unmade, never while one runs. `ended` counts ends: a waiter looks
-    at it under `changed`. `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds
-    automatic removal back; `doomed` says that removal follows the end at once, so that one commit is enough for
-    both. `forgetting` ends what the driver kept of the last process: nothing new may begin before. `shipper` sends
-    its log elsewhere. `sessions` are clients that attached before the start; `holders` has by their keys the process
-    that took those in which are to get the log first, as it may end before that. `visits` are workers inside its
-    file system; `leaving` turns new ones away. `putting` is held by who unpacks there.
+    at it under `changed`. `killed` is the process that was sent SIGKILL: it is not to be frozen any more.
+    `stop_wanted` ends a restart policy's pause and its wish to start again. `keep` holds automatic removal back;
+    `doomed` says that removal follows the end at once, so that one commit is enough for both. `forgetting` ends what
+    the driver kept of the last process: nothing new may begin before. `shipper` sends its log elsewhere. `sessions`
+    are clients that attached before the start; `holders` has by their keys the process that took those in which are to
+    get the log first, as it may end before that. `visits` are workers inside its file system; `leaving` turns new ones
+    away. `putting` is held by who unpacks there.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     process: Process | None = None
+    killed: Process | None = None
     sessions: list[Session] = field(default_factory=list)
     holders: dict[str, Process] = field(default_factory=dict)
     last_exit: ExitStatus | None = None

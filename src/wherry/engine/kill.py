@@ -60,6 +60,9 @@ async def _note_wish(engine: Engine, container_id: str, live: Live) -> None:
 async def _send(engine: Engine, container: Container, live: Live, number: int) -> None:
     if live.process is None:
         return
+    if number == signal.SIGKILL:
+        # On cgroup v1 what is frozen does not die: nobody freezes it from now on.
+        live.killed = live.process
     try:
         await live.process.signal(number)
         crash_point("kill.delivered")

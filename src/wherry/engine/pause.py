@@ -51,7 +51,7 @@ def _process_to_freeze(engine: Engine, container: Container, live: Live) -> Proc
             raise Conflict(f"Container {container.id} is already paused")
         case Status.RESTARTING:
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
-        case Status.RUNNING if live.process is not None:
+        case Status.RUNNING if live.process is not None and live.process is not live.killed:
             return live.process
         case _:
             raise Conflict(f"container {container.id} is not running")
