@@ -10,6 +10,7 @@ from bench.raw import Line
 
 STILL = 1000
 RUNNING = 200
+LOOKS = 100
 PINGS = 500
 
 
@@ -48,6 +49,16 @@ def look_at_one(engine: Engine, watch: Watch) -> None:
     line.close()
 
 
+def look_again_and_again(engine: Engine, watch: Watch) -> None:
+    """The same a hundred times, as who waits for something does."""
+    line = Line(engine)
+    name = line.call("GET", "/containers/json?all=1&limit=1")[0]["Id"]
+    with watch:
+        for _ in range(LOOKS):
+            line.ask(f"/containers/{name}/json")
+    line.close()
+
+
 def memory(engine: Engine, watch: Watch) -> None:
     """The daemon alone: what stands beside each container counts elsewhere."""
     watch.note(proportional_of(engine.pid))
@@ -80,6 +91,14 @@ PAIRS = (
         measure=look_at_one,
         prepare=lambda engine: engine.docker("create", "busybox", "/bin/true"),
         goal=Times(2),
+    ),
+    Pair(
+        name="inspect-often",
+        title="a hundred times `inspect` by raw HTTP",
+        measure=look_again_and_again,
+        prepare=lambda engine: engine.docker("create", "busybox", "/bin/true"),
+        goal=Times(2),
+        pauses=False,
     ),
     Pair(
         name="crowd-memory",
