@@ -131,6 +131,12 @@ async def test_what_has_to_wait_goes_the_long_way(line, shop, told):
     assert told == []
 
 
+async def test_what_may_have_to_wait_is_not_begun_there(line, told):
+    for _ in range(20):
+        assert b'"number":0' in await line.ask(HEAD.replace(b"number", b"number?size=1"))
+    assert told == []
+
+
 async def test_what_comes_while_another_is_answered_waits_for_its_turn(line, shop, told):
     await line.ask()
     shop.slow = asyncio.Event()

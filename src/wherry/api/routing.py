@@ -58,7 +58,7 @@ class RouteTable:
         return register
 
     def question(self, method: str, *patterns: str) -> Callable[[Answer], Answer]:
-        """Register a function that only tells what is, mostly without waiting: it is asked by `Shortcuts` too."""
+        """Register a function that only tells what is, without a query also without waiting: for `Shortcuts` too."""
 
         def register(function: Answer) -> Answer:
             self.answers[function] = function

@@ -130,7 +130,8 @@ class Server:
         tell = self._routes.answers.get(route)
         if tell is not None:
             asked = Question(engine=self._engine, version=version, form=form, name=name)
-            self._learn(request, partial(tell, asked))
+            if not query:  # else it may be one that takes its time, and would be begun twice
+                self._learn(request, partial(tell, asked))
             return await tell(asked)
         call = Call(engine=self._engine, version=version, form=form, name=name, request=request, verbs=self._verbs)
         return await route(call)

@@ -71,7 +71,7 @@ def _at_once(asking: Coroutine[Any, Any, StreamResponse]) -> Response | None:
     except StopIteration as ended:
         response: StreamResponse = ended.value
         return response if isinstance(response, Response) else None
-    except EngineError:
+    except (EngineError, OSError):
         return None
     finally:
         asking.close()

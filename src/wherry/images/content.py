@@ -80,15 +80,15 @@ class Content:
 
     def add(self, *bodies: bytes) -> list[str]:
         """Keep small blobs, durable on return; their digests."""
-        blobs = {digest_of(body): body for body in bodies}
-        missing = {digest: body for digest, body in blobs.items() if not self.has(digest)}
+        digests = [digest_of(body) for body in bodies]
+        missing = {digest: body for digest, body in zip(digests, bodies, strict=True) if not self.has(digest)}
         for digest, body in missing.items():
             with self.write(digest) as ingest:
                 ingest.write(body)
                 ingest.name()
         for directory in {self.path(digest).parent for digest in missing}:
             _sync_directory(directory)
-        return list(blobs)
+        return digests
 
     def resume(self, digest: str) -> "Ingest":
         """Write a blob, going on where an earlier writer stopped. One at a time for each digest."""
