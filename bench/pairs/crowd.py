@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from functools import partial
 
 from bench.engines import Engine
 from bench.pair import AtMost, Pair, Times, Watch
@@ -40,21 +41,12 @@ def list_all(engine: Engine, watch: Watch) -> None:
     line.close()
 
 
-def look_at_one(engine: Engine, watch: Watch) -> None:
+def look(engine: Engine, watch: Watch, *, times: int = 1) -> None:
     """`inspect` without a command line, and without what a client does with the answer."""
     line = Line(engine)
     name = line.call("GET", "/containers/json?all=1&limit=1")[0]["Id"]
     with watch:
-        line.ask(f"/containers/{name}/json")
-    line.close()
-
-
-def look_again_and_again(engine: Engine, watch: Watch) -> None:
-    """The same a hundred times, as who waits for something does."""
-    line = Line(engine)
-    name = line.call("GET", "/containers/json?all=1&limit=1")[0]["Id"]
-    with watch:
-        for _ in range(LOOKS):
+        for _ in range(times):
             line.ask(f"/containers/{name}/json")
     line.close()
 
@@ -88,14 +80,14 @@ PAIRS = (
     Pair(
         name="inspect",
         title="`inspect` by raw HTTP",
-        measure=look_at_one,
+        measure=look,
         prepare=lambda engine: engine.docker("create", "busybox", "/bin/true"),
         goal=Times(2),
     ),
     Pair(
         name="inspect-often",
         title="a hundred times `inspect` by raw HTTP",
-        measure=look_again_and_again,
+        measure=partial(look, times=LOOKS),
         prepare=lambda engine: engine.docker("create", "busybox", "/bin/true"),
         goal=Times(2),
         pauses=False,

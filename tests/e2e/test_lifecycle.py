@@ -1,6 +1,5 @@
 """The life of a container: every verb and the events it tells."""
 
-import http.client
 import json
 import os
 import signal
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.api.conftest import UnixConnection
 
 
 def status(daemon, name):
@@ -94,11 +94,11 @@ def test_what_was_killed_is_not_frozen_before_it_has_ended(daemon, sleeper, meth
     """On cgroup v1 what is frozen does not die, so whoever waits for the end would wait for ever."""
     monitor = parent(int(daemon.out("inspect", "-f", "{{.State.Pid}}", sleeper)))
     os.kill(monitor, signal.SIGSTOP)  # which delivers the signal
-    pausing, ending, looking = (Connection(daemon.socket) for _ in range(3))
+    pausing, ending, looking = (UnixConnection(daemon.socket) for _ in range(3))
     ending.request(method, f"/v1.41/containers/{sleeper}{verb}")
-    looking.go_round()
+    go_round(looking)
     pausing.request("POST", f"/v1.41/containers/{sleeper}/pause")
-    looking.go_round()
+    go_round(looking)
     os.kill(monitor, signal.SIGCONT)
     answer = pausing.getresponse()
     assert (answer.status, b"is not running" in answer.read()) == (409, True)
@@ -108,23 +108,11 @@ def test_what_was_killed_is_not_frozen_before_it_has_ended(daemon, sleeper, meth
         connection.close()
 
 
-class Connection(http.client.HTTPConnection):
-    """To a daemon, without a command line."""
-
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-    def go_round(self):
-        """Have the daemon turn its loop often enough that what was asked before is under way."""
-        for _ in range(50):
-            self.request("GET", "/_ping")
-            assert self.getresponse().read() == b"OK"
+def go_round(connection):
+    """Have the daemon turn its loop often enough that what was asked before is under way."""
+    for _ in range(50):
+        connection.request("GET", "/_ping")
+        assert connection.getresponse().read() == b"OK"
 
 
 def parent(pid):
